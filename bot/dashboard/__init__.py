@@ -1,0 +1,1 @@
+"""Server-rendered pages over the journal; loopback only until sign-in exists."""

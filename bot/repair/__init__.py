@@ -1,0 +1,1 @@
+"""The ladder of fixers, cheapest first: mechanical, search, agent."""

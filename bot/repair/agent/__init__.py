@@ -1,0 +1,1 @@
+"""The agent rung: a model that explores, edits and submits through sandboxed tools."""

@@ -1,0 +1,1 @@
+"""The search rung: localise the fault, mutate the code, let the tests choose."""

@@ -1,0 +1,1 @@
+"""The Run: its pipeline and its stages."""

@@ -1,0 +1,1 @@
+"""Plan, edit, validate, publish: each a reconciler that may run twice."""

@@ -1,0 +1,1 @@
+"""Where all untrusted code runs: one protocol, one runner, several backends."""

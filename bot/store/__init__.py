@@ -1,0 +1,1 @@
+"""The database: the truth that survives every process."""

@@ -1,0 +1,1 @@
+"""Detect a kind of project and install its dependencies."""

@@ -1,0 +1,1 @@
+"""Linters, type checkers, test runners and scanners: command in, findings out."""

@@ -1,0 +1,1 @@
+"""Contract tests: real git, database, queue, sandbox."""

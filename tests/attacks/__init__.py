@@ -1,0 +1,1 @@
+"""One test a case of the attack catalogue, named after it."""

@@ -1,0 +1,1 @@
+"""Tables and properties for the pure core."""

@@ -1,0 +1,1 @@
+"""What users live through, told against the embedded GitHub."""
