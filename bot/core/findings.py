@@ -30,7 +30,7 @@ class Finding:
     def of(
         cls, check: str, rule: str, path: str, line: int, message: str, *, source: str = "", fixable: bool = False
     ) -> Finding:
-        """Make a Finding; `source` is the text of its line (may be empty when unknown, then the message identifies it)."""
+        """Make a Finding; `source` is the text of its line (when unknown, empty: then the message identifies it)."""
         subject = re.sub(r"\s+", "", source) or message
         digest = hashlib.sha256("\0".join((check, rule, path, subject)).encode(errors="replace")).hexdigest()
         return cls(check, rule, path, line, message, digest[:20], fixable)

@@ -1,4 +1,4 @@
-"""The Run's state machine: an Enum and one transition table, pure. bot.run.pipeline moves along it, nothing else does."""
+"""The Run's state machine: an Enum and one transition table, pure. Only bot.run.pipeline moves along it."""
 
 from __future__ import annotations
 
