@@ -56,7 +56,7 @@ def sanitise(text: str, form: Form = Form.PROSE, limit: int = LIMIT) -> str:
 
 
 def fenced(label: str, text: str, nonce: str, form: Form = Form.PROSE, limit: int = LIMIT) -> str:
-    """Sanitise `text` and put it between marks that its author cannot forge: `nonce` is fresh and secret to the prompt."""
+    """Sanitise `text` and put it between marks that its author cannot forge: `nonce` is fresh for each prompt."""
     inner = sanitise(text, form, limit).replace(nonce, "")
     return f"<untrusted {label} {nonce}>\n{inner}\n</untrusted {nonce}>"
 
