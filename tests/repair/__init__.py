@@ -1,0 +1,1 @@
+"""The rungs of the repair ladder on small wrong programs."""
