@@ -116,7 +116,7 @@ def check_summary(run: Run) -> tuple[str, str]:
 
 
 def sticky(run: Run, progress: Progress) -> str:
-    """The one comment per subject, edited in place: state, checklist, links, cost, and at the end an honest last word."""
+    """The one comment per subject, edited in place: state, checklist, links, cost, at the end an honest last word."""
     lines = [f"**Fettle: {_headline(run)}**", ""]
     lines += [_check_line(stage) for stage in progress.stages]
     if run.reason:

@@ -1,0 +1,66 @@
+"""Which paths are what: tests, protected files, files that decide what gets installed. Pure, by name only."""
+
+from __future__ import annotations
+
+import re
+from pathlib import PurePosixPath
+
+_REFUSED = (
+    r"\.github/.*",
+    r"(\.github/|docs/)?CODEOWNERS",
+    r"(.*/)?\.git(attributes|modules|ignore)?",
+    r"\.gitlab-ci\.ya?ml|\.travis\.ya?ml|Jenkinsfile|azure-pipelines\.ya?ml|bitbucket-pipelines\.ya?ml|appveyor\.ya?ml",
+    r"\.(circleci|buildkite|drone|woodpecker|gitlab|husky|githooks)/.*",
+    r"\.pre-commit-config\.ya?ml",
+)
+_LOCKS = (
+    r"(.*/)?(uv|poetry|pdm|Cargo|Pipfile|composer|Gemfile|yarn|flake|mix)\.lock",
+    r"(.*/)?(package-lock|npm-shrinkwrap)\.json|(.*/)?pnpm-lock\.ya?ml|(.*/)?go\.sum|(.*/)?bun\.lockb?",
+)
+_MANIFESTS = (
+    r"(.*/)?(pyproject\.toml|setup\.(py|cfg)|Pipfile|package\.json|Cargo\.toml|go\.mod|environment\.ya?ml)",
+    r"(.*/)?(requirements|constraints)[^/]*\.(txt|in)|(.*/)?requirements/[^/]*\.(txt|in)",
+)
+_CONFIG = (
+    r"(.*/)?(conftest\.py|tox\.ini|pytest\.ini|\.?ruff\.toml|\.?mypy\.ini|\.flake8|\.pylintrc|\.coveragerc|noxfile\.py)",
+    r"(.*/)?(Makefile|GNUmakefile|justfile|Dockerfile[^/]*|compose\.ya?ml|docker-compose[^/]*\.ya?ml)",
+    r"(.*/)?(jest|vitest|vite|babel|eslint|webpack|rollup|playwright)\.config\.[cm]?[jt]s|(.*/)?\.?eslintrc[^/]*",
+    r"(.*/)?tsconfig[^/]*\.json|(.*/)?\.npmrc|(.*/)?(pip|uv)\.(conf|toml)",
+)
+
+
+def _compiled(patterns: tuple[str, ...]) -> re.Pattern[str]:
+    return re.compile("|".join(f"(?:{pattern})" for pattern in patterns), re.IGNORECASE)
+
+
+_REFUSED_RE, _LOCKS_RE, _MANIFESTS_RE, _CONFIG_RE = map(_compiled, (_REFUSED, _LOCKS, _MANIFESTS, _CONFIG))
+
+
+def is_protected(path: str) -> bool:
+    """Files that steer CI, ownership or git itself: no patch of ours touches them."""
+    return _REFUSED_RE.fullmatch(path) is not None
+
+
+def is_lock(path: str) -> bool:
+    """Lock files of package managers."""
+    return _LOCKS_RE.fullmatch(path) is not None
+
+
+def is_manifest(path: str) -> bool:
+    """Files that decide what gets installed."""
+    return _MANIFESTS_RE.fullmatch(path) is not None
+
+
+def is_tool_config(path: str) -> bool:
+    """Files that decide how tests, builds and checks run."""
+    return _CONFIG_RE.fullmatch(path) is not None
+
+
+def is_test(path: str) -> bool:
+    """Test files and what lies beside them, by the usual names of pytest, jest, go and cargo."""
+    pure = PurePosixPath(path)
+    if any(part in ("test", "tests", "__tests__", "spec", "testing") for part in pure.parts[:-1]):
+        return True
+    return (
+        re.fullmatch(r"(?:test_.*|.*_test|conftest|tests)\.\w+|.*\.(?:test|spec)\.[cm]?[jt]sx?", pure.name) is not None
+    )
