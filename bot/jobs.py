@@ -1,0 +1,177 @@
+"""The job bodies and the one job-boundary try/except. Registered by bot.worker; arguments are ids, never payloads.
+
+deliver   a stored delivery: event -> handler -> intents -> effects
+advance   one stage of a Run
+sweep     what nobody carries on: undone deliveries, runs without a lease; sees every few seconds
+prune     old deliveries and unused base trees
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import dataclass
+from functools import wraps
+from typing import Any
+
+import structlog
+
+import handlers
+from bot.core.errors import Retry, UserError
+from bot.core.events import (
+    Event,
+    IssueClosed,
+    IssueLabelled,
+    IssueRef,
+    IssueUnlabelled,
+    Malformed,
+    PullRequestClosed,
+    RepositoriesChanged,
+    parse,
+)
+from bot.core.policy.who import Permission
+from bot.core.run import SubjectKind
+from bot.core.view import RepoView
+from bot.perform import Performer, advance_soon
+from bot.run.pipeline import Pipeline, ended
+from bot.services.queue import Queue
+from bot.store import Delivery
+
+log = structlog.get_logger()
+
+DELIVERY_PATIENCE = 20.0  # seconds a delivery may wait before the sweep enqueues it again
+RUN_PATIENCE = 5.0
+KEEP_DELIVERIES = 30 * 86400.0
+
+
+@dataclass(frozen=True, slots=True)
+class Office:
+    """What jobs work with; arq hands it to each as `ctx["office"]`."""
+
+    pipeline: Pipeline
+    performer: Performer
+    queue: Queue
+
+
+Job = Callable[..., Coroutine[Any, Any, None]]
+
+
+def boundary(job: Job) -> Job:
+    """Sort what a job raises: Retry passes to the queue, everything else is logged once and ends here."""
+
+    @wraps(job)
+    async def bounded(ctx: Mapping[str, Any], *args: str) -> None:
+        with structlog.contextvars.bound_contextvars(job=job.__name__, subject=args[0] if args else ""):
+            try:
+                await job(ctx["office"], *args)
+            except Retry as error:
+                log.info("job.retry", why=str(error), seconds=error.seconds)
+                raise
+            except Exception:
+                log.exception("job.crashed")
+
+    return bounded
+
+
+@boundary
+async def deliver(office: Office, delivery_id: str) -> None:
+    """Handle one stored delivery; `done` is stamped only when every intent was performed."""
+    inbox = office.pipeline.services.store.inbox
+    delivery = await inbox.get(delivery_id)
+    if delivery is None or delivery.done_at is not None:
+        return
+    await inbox.started(delivery_id)
+    try:
+        await _handle(office, delivery)
+    except (UserError, Malformed) as error:
+        # Nobody is waiting at this end, and the same payload would fail again.
+        log.warning("delivery.refused", delivery=delivery_id, why=str(error))
+        await inbox.fail(delivery_id, str(error))
+    except Exception as error:
+        await inbox.fail(delivery_id, type(error).__name__)
+        raise
+    await inbox.finish(delivery_id)
+
+
+@boundary
+async def advance(office: Office, run_id: str) -> None:
+    """Do one stage of a Run and enqueue the next."""
+    with structlog.contextvars.bound_contextvars(run=run_id):
+        try:
+            run = await office.pipeline.advance(run_id)
+        except Retry:
+            raise
+        except Exception as error:
+            await office.pipeline.crashed(run_id, f"Fettle failed ({type(error).__name__}); its log has run {run_id}.")
+            await advance_soon(office.queue, run_id, delay=1.0)
+            raise
+        if run is not None and not ended(run):
+            await advance_soon(office.queue, run_id)
+
+
+@boundary
+async def sweep(office: Office) -> None:
+    """Enqueue again what is not done and what no worker holds: after a crash, a lost queue, a killed worker."""
+    store = office.pipeline.services.store
+    for delivery_id in await store.inbox.undone(DELIVERY_PATIENCE):
+        await office.queue.enqueue("deliver", delivery_id)
+    for run_id in await store.runs.stale(idle_seconds=RUN_PATIENCE):
+        await advance_soon(office.queue, run_id)
+
+
+@boundary
+async def prune(office: Office) -> None:
+    """Forget old deliveries and base trees that no Run asked for lately."""
+    await office.pipeline.services.store.inbox.prune(KEEP_DELIVERIES)
+    await office.pipeline.services.workspace.prune()
+
+
+@boundary
+async def beat(office: Office) -> None:
+    """Say that this worker lives; /healthz reads it."""
+    await office.queue.beat(office.pipeline.services.owner)
+
+
+async def _handle(office: Office, delivery: Delivery) -> None:
+    event = parse(delivery.event, json.loads(delivery.payload))
+    if event is None:
+        return
+    view = await _view(office, event)
+    for place, intent in enumerate(handlers.handle(event, view)):
+        log.info("intent", kind=type(intent).__name__, delivery=delivery.id)
+        await office.performer.perform(intent, f"{delivery.id}:{place}")
+
+
+async def _view(office: Office, event: Event) -> RepoView:
+    """Fetch what the handler may look at; nothing is asked of GitHub for labels that are not ours."""
+    services = office.pipeline.services
+    label = services.settings.trigger_label
+    match event:
+        case RepositoriesChanged():
+            return RepoView(label)
+        case PullRequestClosed():
+            return RepoView(label, reviewed=await _reviewed(office, event))
+        case IssueLabelled() | IssueUnlabelled() if event.label != label:
+            return RepoView(label)
+        case IssueLabelled() | IssueUnlabelled() | IssueClosed():
+            return await _issue_view(office, event, label)
+
+
+async def _issue_view(office: Office, event: IssueLabelled | IssueUnlabelled | IssueClosed, label: str) -> RepoView:
+    services = office.pipeline.services
+    key = f"{SubjectKind.ISSUE}:{event.issue.number}"
+    active = await services.store.runs.active(event.repository.id, key)
+    if services.github is None or (active is None and not isinstance(event, IssueLabelled)):
+        return RepoView(label, active=active)
+    client = services.github.repository(event.repository)
+    now = await client.issue(event.issue.number)
+    issue = IssueRef(now.number, now.title, now.body, now.author, now.is_open, now.labels)
+    permission = Permission.NONE
+    if isinstance(event, IssueLabelled):
+        permission = await client.permission(event.sender.login)
+    return RepoView(label, issue=issue, permission=permission, active=active)
+
+
+async def _reviewed(office: Office, event: PullRequestClosed) -> Any:
+    runs = await office.pipeline.services.store.runs.list(limit=50, repository_id=event.repository.id)
+    return next((run for run in runs if run.pull_request == event.number and run.branch == event.branch), None)

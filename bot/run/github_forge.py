@@ -1,0 +1,193 @@
+"""GitHub as a forge: branch, verified commit, pull request, check run, reactions and the one sticky comment.
+
+Each write goes through `once`: recorded before and after, looked for on GitHub before it is repeated. Progress that
+cannot be shown now is shown at the next change; only the last word is insisted on.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from urllib.parse import quote, urlsplit
+
+import structlog
+
+from bot.context import Services
+from bot.core import messages
+from bot.core.errors import Retry, UserError
+from bot.core.events import RepositoryRef
+from bot.core.intents import Reaction
+from bot.core.machine import State
+from bot.core.messages import Progress
+from bot.core.proof import Strength
+from bot.core.run import Ending, Run
+from bot.run.effects import once
+from bot.run.forge import Origin, Published, branch_name
+from bot.services.github import Conclusion, GitHubApp, RepositoryClient
+
+log = structlog.get_logger()
+
+CHECK = "fettle"
+_MOST_NAMES = 50
+
+
+@dataclass(frozen=True, slots=True)
+class GitHubForge:
+    """One repository on GitHub (or GHES, or the embedded server)."""
+
+    services: Services
+    client: RepositoryClient
+
+    @classmethod
+    def of(cls, services: Services, github: GitHubApp, run: Run) -> GitHubForge:
+        """The forge of the Run's repository."""
+        return cls(services, github.repository(RepositoryRef(run.repository_id, run.repository, run.installation_id)))
+
+    async def origin(self, run: Run) -> Origin:
+        """The repository over HTTPS, with a token that reaches nothing else."""
+        host = urlsplit(self.client.clone_url).netloc.replace(":", "-")
+        return Origin(f"{host}/{run.repository_id}", self.client.clone_url, await self.client.token())
+
+    async def announce(self, run: Run) -> None:
+        """👀 on the issue and the sticky comment's first state."""
+        await self.client.add_reaction(Reaction.SEEN, issue=run.subject.number)
+        await self._sticky(run, Progress())
+
+    async def show(self, run: Run, progress: Progress) -> None:
+        """Bring the sticky comment up to date, if GitHub answers."""
+        try:
+            await self._sticky(run, progress)
+        except (Retry, UserError) as error:
+            log.info("progress.not_shown", run=run.id, why=str(error))
+
+    async def publish(self, run: Run, summary: str, progress: Progress) -> Published:
+        """Exactly one branch, commit, pull request and check run, however often this is called."""
+        branch, head = await self._branch(run)
+        number = await self._pull(run, branch, summary, progress)
+        await self._check(run, head)
+        return Published(branch, head, number)
+
+    async def keep(self, run: Run) -> Published:
+        """The unproven Patch on a branch of its own."""
+        branch, head = await self._branch(run)
+        return Published(branch, head)
+
+    async def conclude(self, run: Run, progress: Progress) -> None:
+        """The last state of the sticky comment, and 🚀 or 😕."""
+        await self._sticky(run, progress)
+        if run.state is State.IN_REVIEW:
+            await self.client.add_reaction(Reaction.DONE, issue=run.subject.number)
+        elif run.ending is not Ending.CANCELLED:
+            await self.client.add_reaction(Reaction.REFUSED, issue=run.subject.number)
+
+    async def _branch(self, run: Run) -> tuple[str, str]:
+        """The Patch's commit on a branch of ours; a name that is taken by anything else is left alone."""
+        if run.patch is None:
+            raise AssertionError("only a run with a patch is published")
+        patch, effects = run.patch, self.services.store.effects
+        commit = await once(
+            effects,
+            f"commit:{run.id}:{run.patch.base}",
+            run_id=run.id,
+            kind="commit",
+            # A commit on no branch cannot be looked for, and one more harms nobody.
+            find=_nothing,
+            make=lambda: self.client.commit_patch(patch, messages.commit_message(run)),
+            result=lambda made: {"sha": made.sha},
+        )
+        sha = str(commit["sha"])
+        made = await once(
+            effects,
+            f"branch:{run.id}",
+            run_id=run.id,
+            kind="branch",
+            find=lambda: self._branch_at(run, sha),
+            make=lambda: self._new_branch(run, sha),
+            result=lambda name: {"branch": name},
+        )
+        return str(made["branch"]), sha
+
+    async def _branch_at(self, run: Run, sha: str) -> str | None:
+        for name in _names(run):
+            at = await self.client.get_ref(f"heads/{name}")
+            if at is None or at == sha:
+                return name if at else None
+        return None
+
+    async def _new_branch(self, run: Run, sha: str) -> str:
+        for name in _names(run):
+            at = await self.client.get_ref(f"heads/{name}")
+            if at == sha:
+                return name
+            if at is None:
+                await self.client.create_ref(f"heads/{name}", sha)
+                return name
+        raise UserError(f"There are too many branches named {branch_name(run)!r} already: delete some.")
+
+    async def _pull(self, run: Run, branch: str, summary: str, progress: Progress) -> int:
+        paths = run.patch.paths if run.patch else ()
+        body = messages.pull_request_body(run, summary, paths, progress)
+        draft = run.proof is None or run.proof.strength is not Strength.PROVEN
+        base = (await self.client.get_repository()).default_branch
+        made = await once(
+            self.services.store.effects,
+            f"pull:{run.id}",
+            run_id=run.id,
+            kind="pull_request",
+            find=lambda: self.client.find_pull(branch),
+            make=lambda: self.client.create_pull(
+                title=messages.pull_request_title(run), body=body, branch=branch, base=base, draft=draft
+            ),
+            result=lambda pull: {"number": pull.number, "url": pull.url},
+        )
+        return int(str(made["number"]))
+
+    async def _check(self, run: Run, head: str) -> None:
+        title, summary = messages.check_summary(run)
+        proven = run.proof is not None and run.proof.strength is Strength.PROVEN
+        await once(
+            self.services.store.effects,
+            f"check:{run.id}:{head}",
+            run_id=run.id,
+            kind="check_run",
+            find=_nothing,
+            # This call looks by name and external id itself, so twice is once.
+            make=lambda: self.client.upsert_check(
+                name=CHECK,
+                sha=head,
+                external_id=run.id,
+                title=title,
+                summary=summary,
+                conclusion=Conclusion.SUCCESS if proven else Conclusion.NEUTRAL,
+            ),
+            result=lambda check: {"id": check.id},
+        )
+
+    async def _sticky(self, run: Run, progress: Progress) -> None:
+        number = run.subject.number
+        body = messages.sticky(run, self._linked(run, progress))
+        mark = messages.marker(f"sticky:{run.subject.key}")
+        known = await once(
+            self.services.store.effects,
+            f"sticky:{run.repository_id}:{run.subject.key}",
+            run_id=run.id,
+            kind="comment",
+            find=lambda: self.client.find_comment(number, mark),
+            make=lambda: self.client.create_comment(number, body),
+            result=lambda comment: {"id": comment.id},
+        )
+        await self.client.update_comment(int(str(known["id"])), body)
+
+    def _linked(self, run: Run, progress: Progress) -> Progress:
+        if not run.branch or run.pull_request is not None:
+            return progress
+        base = self.client.clone_url.removesuffix(".git")
+        return Progress(progress.stages, progress.tried, progress.run_url, f"{base}/tree/{quote(run.branch)}")
+
+
+def _names(run: Run) -> list[str]:
+    name = branch_name(run)
+    return [name, *(f"{name}-{number}" for number in range(2, _MOST_NAMES))]
+
+
+async def _nothing() -> None:
+    return None

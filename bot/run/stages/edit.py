@@ -1,0 +1,98 @@
+"""Edit: ask one rung of the ladder for a Patch. Nothing found climbs to the next rung; the last one ends the Run."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from dataclasses import replace
+
+from bot.core import messages
+from bot.core.machine import Move, after
+from bot.core.patch import Patch
+from bot.core.proof import Proof
+from bot.core.run import Ending, FixerName, JournalEntry, Plan, Run
+from bot.repair.base import Allowance, Fixer, Proposal, Rejected, Task
+from bot.run.work import Work
+from bot.services.git import Person
+
+_BOT = Person("fettle[bot]", "fettle[bot]@users.noreply.github.com")
+
+
+async def edit(work: Work, run: Run) -> Run:
+    """Climb one rung. Safe to run twice: a rung's only lasting trace is the journal and the Patch in the Run."""
+    if run.plan is None:
+        raise AssertionError("a run is planned before it is edited")
+    if run.rung >= len(work.ladder):
+        return _out_of_rungs(work, run, run.plan, rejected_of(await work.entries()))
+    fixer = work.ladder[run.rung]
+    entries = await work.entries()
+    task = await _task(work, run, run.plan, fixer, entries)
+    started = time.monotonic()
+    await work.note("fixer.started", fixer=fixer.name.value)
+    proposal = await fixer.propose(task)
+    found = proposal.patch is not None and bool(proposal.patch.changes)
+    await work.note(
+        "fixer.finished",
+        fixer=fixer.name.value,
+        found=found,
+        tried=list(proposal.tried),
+        summary=proposal.summary,
+        seconds=round(time.monotonic() - started, 3),
+    )
+    run = replace(run, cost_usd=round(await work.services.store.journal.cost(run.id), 6))
+    if proposal.patch is None or not found:
+        return replace(run, rung=run.rung + 1, tries=0)
+    return await _proposed(work, run, fixer, proposal, proposal.patch)
+
+
+async def _proposed(work: Work, run: Run, fixer: Fixer, proposal: Proposal, patch: Patch) -> Run:
+    mirror = await work.mirror(run)
+    sha = await mirror.commit(patch, message=proposal.summary or "Candidate", author=_BOT, date=run.created_at)
+    await work.note("run.diff", diff=await mirror.diff(patch.base, sha), fixer=fixer.name.value)
+    return replace(
+        run, patch=patch, proof=None, fixer=fixer.name, tries=run.tries + 1, state=after(run.state, Move.EDIT)
+    )
+
+
+async def _task(work: Work, run: Run, plan: Plan, fixer: Fixer, entries: list[JournalEntry]) -> Task:
+    mirror = await work.mirror(run)
+    tree = await mirror.base_tree(plan.base)
+    project, environment = await work.prepare(tree)
+    spent = await work.services.store.journal.cost(run.id)
+    return Task(
+        subject=run.subject,
+        plan=plan,
+        base_tree=tree,
+        project=project,
+        environment=environment,
+        open_session=lambda: work.open_session(tree, environment),
+        note=work.note,
+        allowance=Allowance(cost_usd=max(0.0, work.services.settings.budget_usd - spent)),
+        rejected=rejected_of(entries),
+        stop=work.stop_reason,
+    )
+
+
+def rejected_of(entries: Iterable[JournalEntry]) -> tuple[Rejected, ...]:
+    """The Patches of this Run that were not proven, oldest first."""
+    found = [entry.data for entry in entries if entry.kind == "patch.rejected"]
+    return tuple(_rejected(data) for data in found)
+
+
+def _rejected(data: dict[str, object]) -> Rejected:
+    patch, proof = data["patch"], data["proof"]
+    if not isinstance(patch, dict) or not isinstance(proof, dict):
+        raise ValueError("a journal entry patch.rejected without patch or proof")
+    return Rejected(FixerName(str(data["fixer"])), Patch.from_json(patch), Proof.from_json(proof))
+
+
+def _out_of_rungs(work: Work, run: Run, plan: Plan, rejected: tuple[Rejected, ...]) -> Run:
+    """End the Run with its best patch, by what was shown of it (never by a fixer's word)."""
+    if rejected:
+        best = max(rejected, key=lambda r: (len(r.proof.claims) - len(r.proof.missing), -r.patch.size))
+        why = messages.not_proven(best.proof)
+        return replace(run, patch=best.patch, proof=best.proof, fixer=best.fixer, ending=Ending.NOT_PROVEN, reason=why)
+    run = replace(run, patch=None, proof=None, fixer=None)
+    if any(fixer.name is FixerName.AGENT for fixer in work.ladder):
+        return replace(run, ending=Ending.NOTHING_FOUND, reason=messages.nothing_found())
+    return replace(run, ending=Ending.NEEDS_MODEL, reason=messages.needs_model(plan.target.kind))

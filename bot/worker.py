@@ -1,0 +1,62 @@
+"""The worker: which jobs there are, and the cron table. Started by bot.cli (`fettle work`, `fettle up`)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from arq import Worker
+
+from bot import jobs
+from bot.context import Services
+from bot.core.run import Run
+from bot.perform import Performer
+from bot.repair.base import Fixer
+from bot.repair.mechanical import MechanicalFixer
+from bot.repair.search import SearchFixer
+from bot.run.github_forge import GitHubForge
+from bot.run.pipeline import Pipeline
+from bot.services.queue import Tick, build_worker
+from bot.toolchains import toolchains
+
+FUNCTIONS = {"deliver": jobs.deliver, "advance": jobs.advance}
+
+TICKS = (
+    Tick(jobs.sweep, second=frozenset(range(0, 60, 10)), at_start=True),
+    Tick(jobs.beat, second=frozenset(range(5, 60, 10)), at_start=True),
+    Tick(jobs.prune, minute=frozenset({17})),
+)
+
+
+def ladder(services: Services) -> Sequence[Fixer]:
+    """The rungs of this process, cheapest first; without a model there is no agent."""
+    rungs: list[Fixer] = [MechanicalFixer(), SearchFixer()]
+    if services.models is not None:
+        from bot.repair.agent import AgentFixer
+
+        rungs.append(AgentFixer(services.models))
+    return rungs
+
+
+def open_office(services: Services) -> jobs.Office:
+    """Put together what jobs work with; `services` must have GitHub and a queue."""
+    github, queue = services.github, services.queue
+    if github is None or queue is None:
+        raise AssertionError("a worker has GitHub and a queue")
+
+    def forge_for(run: Run) -> GitHubForge:
+        return GitHubForge.of(services, github, run)
+
+    pipeline = Pipeline(services, forge_for, ladder(services), toolchains(services.sandbox, services.settings.data_dir))
+    return jobs.Office(pipeline, Performer(pipeline, queue), queue)
+
+
+def worker(services: Services, *, redis_url: str, concurrency: int = 2, handle_signals: bool = True) -> Worker:
+    """An arq worker over `services`, with the cron table, that does `concurrency` jobs side by side."""
+    return build_worker(
+        FUNCTIONS,
+        redis_url=redis_url,
+        ticks=TICKS,
+        context={"office": open_office(services)},
+        max_jobs=concurrency,
+        handle_signals=handle_signals,
+    )
