@@ -145,7 +145,7 @@ class Mirror:
             except GitFailed as failure:
                 raise UserError(f"Git refuses a path of the patch: {failure.stderr[:200]}") from failure
             tree = await self._git.line("write-tree", environment=environment)
-        if tree == await self._git.line("rev-parse", f"{parent}^{{tree}}"):
+        if tree == await self.tree_id(parent):
             raise UserError("The patch changes nothing.")
         identity = _identity(author, committer or author, date)
         return await self._git.line("commit-tree", tree, "-p", parent, environment=identity, stdin=_message(message))
@@ -172,6 +172,10 @@ class Mirror:
         """Every file of a commit, symbolic links and submodules included, sorted as git does."""
         listing = await git_tree.list_files(self._git, _commit(sha))
         return tuple(os.fsdecode(path) for path in listing.entries)
+
+    async def tree_id(self, sha: str) -> str:
+        """The id of a commit's tree: two commits with the same hold the same files, whoever made them."""
+        return await self._git.line("rev-parse", "--verify", f"{_commit(sha)}^{{tree}}")
 
     async def show(self, sha: str, path: str, *, limit: int = 16 * MIB) -> bytes:
         """A file's bytes at a commit (for a symbolic link: its target). Raises UserError when absent or too large."""
