@@ -137,13 +137,10 @@ class Mirror:
         """
         parent = _commit(parent or patch.base)
         with tempfile.TemporaryDirectory(prefix="fettle-commit-") as temporary:
-            environment = {"GIT_INDEX_FILE": f"{temporary}/index"}
+            index = Path(temporary) / "index"
+            environment = {"GIT_INDEX_FILE": str(index)}
             await self._git.read("read-tree", parent, environment=environment)
-            lines = await self._index_lines(patch, Path(temporary))
-            try:
-                await self._git.read("update-index", "-z", "--index-info", environment=environment, stdin=lines)
-            except GitFailed as failure:
-                raise UserError(f"Git refuses a path of the patch: {failure.stderr[:200]}") from failure
+            await git_tree.fill_index(self._git, index, await self._index_lines(patch, Path(temporary)))
             tree = await self._git.line("write-tree", environment=environment)
         if tree == await self.tree_id(parent):
             raise UserError("The patch changes nothing.")

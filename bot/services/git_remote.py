@@ -142,7 +142,7 @@ _MEANINGS: tuple[tuple[str, type[FettleError], str], ...] = (
         UserError,
         "The repository was not found: check its name, and that the app is installed on it.",
     ),
-    (r"url base from redirection", UserError, "The repository has moved to another address."),
+    (r"url base from redirection|returned error: 3\d\d", UserError, "The repository has moved to another address."),
     (
         r"fsck error|error: object [0-9a-f]+: |hasDot|treeNotSorted|duplicateEntries",
         UserError,

@@ -88,15 +88,26 @@ async def _check_out(git: Git, listing: Listing, paths: Collection[bytes], tree:
         return
     environment = {"GIT_INDEX_FILE": str(index)}
     info = b"".join(_index_line(path, listing.entries[path]) for path in paths)
+    await fill_index(git, index, info)
     try:
-        # The index refuses every path that could leave the folder or alias .git.
-        await git.read("update-index", "-z", "--index-info", environment=environment, stdin=info)
         arguments = (f"--work-tree={tree}", "checkout-index", "--all", "--quiet")
         await git.read(*arguments, environment=environment, cwd=tree, timeout=600)
     except GitFailed as failure:
         raise UserError(
             f"The repository holds a path that cannot be laid out safely: {failure.stderr[:200]}"
         ) from failure
+
+
+async def fill_index(git: Git, index: Path, lines: bytes) -> None:
+    """Write `update-index --index-info` lines into an index of its own, without which nothing is laid out or committed.
+
+    The index refuses every path that could leave the folder or alias `.git`; git only mumbles then, we raise UserError.
+    """
+    output = await git.run(
+        "update-index", "-z", "--index-info", environment={"GIT_INDEX_FILE": str(index)}, stdin=lines, timeout=600
+    )
+    if output.code or "Ignoring path" in output.stderr:
+        raise UserError(f"Git refuses a path as unsafe: {output.stderr.strip()[:200]}")
 
 
 def _index_line(path: bytes, identity: bytes) -> bytes:
