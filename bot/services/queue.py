@@ -60,7 +60,8 @@ class Job:
 class Queue:
     """The transport of jobs: it may lose everything, because the sweep enqueues again what the database knows."""
 
-    def __init__(self, redis: ArqRedis) -> None:
+    def __init__(self, redis: ArqRedis, url: str) -> None:
+        self.url = url
         self._redis = redis
         self._enqueue = Batch(self._enqueue_all)
 
@@ -68,7 +69,7 @@ class Queue:
     async def open(cls, redis_url: str) -> Queue:
         """Connect to `redis://`, `rediss://` or `unix://`; raises Infrastructure when nobody answers."""
         redis = ArqRedis.from_url(redis_url, socket_connect_timeout=2, socket_timeout=5)
-        queue = cls(redis)
+        queue = cls(redis, redis_url)
         try:
             await queue.ping()
         except QueueError as error:
@@ -92,6 +93,8 @@ class Queue:
 
     async def enqueue_many(self, job: str, arguments: Sequence[tuple[Any, ...]]) -> None:
         """Enqueue one `job(*args)` for each tuple, in one round trip."""
+        if not arguments:
+            return
         await self._enqueue_all([Job(job, args, uuid4().hex) for args in arguments])
 
     async def depth(self) -> int:
@@ -129,10 +132,9 @@ class Queue:
         now = time.time_ns() // 1_000_000
         async with self._redis.pipeline(transaction=True) as pipe:
             for job in jobs:
-                due = now + round(job.delay * 1000)
                 body = serialize_job(job.name, job.arguments, {}, None, now, serializer=_dumps)
-                pipe.psetex(job_key_prefix + job.id, _EXPIRES_MS + due - now, body)
-                pipe.zadd(default_queue_name, {job.id: due})
+                pipe.psetex(job_key_prefix + job.id, _EXPIRES_MS + round(job.delay * 1000), body)
+            pipe.zadd(default_queue_name, {job.id: now + round(job.delay * 1000) for job in jobs})
             await pipe.execute()
         return [None] * len(jobs)
 
@@ -163,7 +165,7 @@ def build_worker(
     """An arq Worker: `run()` it, or `await async_run()` and then `await close()`. Every job gets `context` as `ctx`.
 
     A job that raises `bot.core.errors.Retry` runs again after its seconds. `burst` stops when the queue is empty.
-    A signal lets running jobs end for `drain_seconds` before they are cancelled; what is cancelled runs again elsewhere.
+    A signal lets running jobs end for `drain_seconds`, then cancels them: they run again elsewhere.
     """
     return Worker(
         functions=[_function(name, function) for name, function in functions.items()],

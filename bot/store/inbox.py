@@ -62,6 +62,7 @@ class Inbox:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._accepting = database.insert(deliveries).on_conflict_do_nothing().returning(deliveries.c.id)
         self._insert = Batch(self._insert_all)
 
     async def aclose(self) -> None:
@@ -139,9 +140,10 @@ class Inbox:
     async def _insert_all(self, batch: Sequence[Delivery]) -> list[bool]:
         # Sorted, so that two processes that insert the same ids never wait for each other in a circle.
         rows = sorted((_row(delivery) for delivery in batch), key=lambda row: str(row["id"]))
-        statement = self._database.insert(deliveries).on_conflict_do_nothing().returning(deliveries.c.id)
-        async with self._database.write() as connection:
-            created = set((await connection.execute(statement, rows)).scalars())
+        size = sum(len(delivery.payload) for delivery in batch)
+        created = await self._database.write_fast(
+            lambda connection: set(connection.execute(self._accepting, rows).scalars()), size
+        )
         answers = []
         for delivery in batch:
             answers.append(delivery.id in created)
