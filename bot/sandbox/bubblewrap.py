@@ -11,9 +11,10 @@ import socket
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from bot.core.errors import Infrastructure
-from bot.sandbox import cgroup, etc, flags, seccomp
+from bot.sandbox import cgroup, doctor, etc, flags, seccomp
 from bot.sandbox.protocol import GIB, Limits, Mount, Network, Report
 from bot.sandbox.session import HeldSession, Line, Shape, remove
 
@@ -38,8 +39,10 @@ class Bubblewrap:
         self.lock = asyncio.Lock()
 
     async def doctor(self) -> Report:
-        """See protocol.Sandbox."""
-        return Report(self.name)
+        """See protocol.Sandbox; its last report is what `open` goes by."""
+        self.cgroups = await asyncio.to_thread(cgroup.find)
+        self.report = Report(self.name, tuple(await doctor.examine(self)))
+        return self.report
 
     async def open(
         self,
@@ -52,9 +55,10 @@ class Bubblewrap:
     ) -> HeldSession:
         """See protocol.Sandbox."""
         async with self.lock:
-            if self.report is None:
-                self.cgroups = await asyncio.to_thread(cgroup.find)
-                self.report = await self.doctor()
+            report = self.report or await self.doctor()
+        for probe in report.probes:
+            if not probe.ok:
+                raise Infrastructure(f"The sandbox does not hold here ({probe.name}: {probe.detail}). {probe.advice}")
         return await self.open_unchecked(base_tree, limits or Limits(), network, tuple(mounts))
 
     async def open_unchecked(
@@ -106,7 +110,7 @@ class Bubblewrap:
             theirs.close()
         return Line(ours, process)
 
-    def _arguments(self, base_tree: Path, limits: Limits, mounts: tuple[Mount, ...]) -> dict[str, object]:
+    def _arguments(self, base_tree: Path, limits: Limits, mounts: tuple[Mount, ...]) -> dict[str, Any]:
         rlimits = {
             "RLIMIT_CORE": 0,
             "RLIMIT_NOFILE": 4096,

@@ -1,8 +1,8 @@
 """What a Session changed: found in the upper layers of its overlay, judged by comparing the merged view with the base.
 
-Called by holder.py. The layers only say where to look (overlayfs: a whiteout is a character device 0:0, an opaque folder
-carries `user.overlay.opaque`); what a path is now and was before is read from the merged and the base tree, so any number of
-layers and files written back as they were come out right.
+Called by holder.py. The layers only say where to look (overlayfs: a whiteout is a character device 0:0, an opaque
+folder carries `user.overlay.opaque`); what a path is now and was before is read from the merged and the base tree, so
+any number of layers, and files written back as they were, come out right.
 """
 
 import contextlib

@@ -38,7 +38,7 @@ RESOLVER = ("/etc/hosts", "/etc/resolv.conf", "/etc/gai.conf")
 
 
 def binds(files: str, network: Network) -> list[str]:
-    """bwrap's read-only binds for /etc; the synthetic files lie in the folder `files`."""
+    """The read-only binds of /etc for bwrap; the synthetic files lie in the folder `files`."""
     real = [*SHARED, *(RESOLVER if network is Network.INSTALL else ())]
     flags: list[str] = []
     for name in SYNTHETIC:

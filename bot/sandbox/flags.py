@@ -1,4 +1,4 @@
-"""The options of bwrap, in the order that SANDBOX.md proved; a pure function of a Session's shape. Called by session.py.
+"""The options of bwrap, in the order that was proved; a pure function of a Session's shape. Called by session.py.
 
 The workspace is bound last and nothing below it: bwrap before 0.12 follows links of the repository when it makes mount
 points below an untrusted folder, and then writes on the host (CVE-2026-87766).

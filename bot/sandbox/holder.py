@@ -1,9 +1,10 @@
 """The held namespace of one Session: a process that owns the view, starts every command in it and reads it.
 
-`held.py` starts it as `python -I -S` with a socket, once per Session. It becomes the unprivileged user (as root: first
-binds the base tree with its owners mapped), makes a private user and mount namespace with a sized tmpfs and an overlay in it,
-and then answers one request at a time. When the worker dies, the socket ends, this process ends, and with it every
-command and the whole view. It imports the standard library only, and little of it: its start is the price of a Session.
+`bubblewrap.py` starts it as `python -I -S` with a socket, once per Session. It becomes the unprivileged user (as root:
+first binds the base tree with its owners mapped), makes a private user and mount namespace with a sized tmpfs and an
+overlay in it, and then answers one request at a time. When the worker dies, the socket ends, this process ends, and
+with it every command and the whole view. It imports little, and of the standard library only: its start is the price of
+a Session, and after it became another user it may not be able to read what it would import.
 """
 
 import contextlib
@@ -47,7 +48,10 @@ class Holder:
         inodes: int,
         rlimits: dict[str, int],
     ) -> Reply:
-        """Make the namespaces and the view; `body` is the seccomp program, `mounts` are (source, writable), shown to bwrap as `m0`, `m1`, ..."""
+        """Make the namespaces and the view.
+
+        `body` is the seccomp program; `mounts` are (source, writable), shown to bwrap as `m0`, `m1`, ...
+        """
         self.disk_bytes, self.inodes = disk_bytes, inodes
         mapped = False
         if os.geteuid() == 0:
@@ -231,8 +235,8 @@ def _become_command(command: list[str], fds: list[int], inherited: list[int], cp
     """In the forked child: never returns."""
     try:
         # Python ignores these two, and what is ignored stays so across exec.
-        for number in (signal.SIGPIPE, signal.SIGXFSZ):
-            signal.signal(number, signal.SIG_DFL)
+        for ignored in (signal.SIGPIPE, signal.SIGXFSZ):
+            signal.signal(ignored, signal.SIG_DFL)
         for number, fd in enumerate(fds):
             os.dup2(fd, number)
         for fd in inherited:

@@ -1,4 +1,4 @@
-"""Why a command ended, told from what the runner, the control group and the file system saw. Pure; called by session.py."""
+"""Why a command ended, from what the runner, the control group and the file system saw. Pure; called by session.py."""
 
 from dataclasses import dataclass
 

@@ -45,7 +45,7 @@ def unshare(flags: int) -> None:
 
 
 def mount(source: str, target: str, kind: str = "", flags: int = 0, data: str = "") -> None:
-    """mount(2), paths relative to the working folder; OSError names the target."""
+    """Mount `source` at `target`, both relative to the working folder (mount(2)); OSError names what failed."""
     words = [os.fsencode(word) or None for word in (source, target, kind)]
     _checked(_libc.mount(*words, ctypes.c_ulong(flags), os.fsencode(data) or None), f"mount of {kind or source}")
 

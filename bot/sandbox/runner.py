@@ -10,7 +10,7 @@ import os
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 from bot.core.errors import Infrastructure
 from bot.sandbox.protocol import Captured, Limits, Reason
@@ -21,7 +21,7 @@ GRACE_SECONDS = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Exit:
-    """How a process ended: `code` is negative for a signal; `started` is False when the sandbox did not get that far."""
+    """How a process ended: `code` is negative for a signal; `started` is False when the sandbox did not get so far."""
 
     code: int
     started: bool = True
@@ -84,7 +84,7 @@ class Keeper:
 class _Drain:
     """One pipe's read end, drained by the event loop into a Keeper until its end or `close`."""
 
-    def __init__(self, fd: int, keeper: Keeper, on_data: Callable[[int], None]) -> None:
+    def __init__(self, fd: int, keeper: Keeper, on_data: Callable[[], None]) -> None:
         os.set_blocking(fd, False)
         self.fd, self.keeper, self.on_data = fd, keeper, on_data
         self.loop = asyncio.get_running_loop()
@@ -96,10 +96,11 @@ class _Drain:
             data = os.read(self.fd, CHUNK)
         except BlockingIOError:
             return
-        if not data:
-            return self.close()
-        self.keeper.feed(data)
-        self.on_data(len(data))
+        if data:
+            self.keeper.feed(data)
+            self.on_data()
+        else:
+            self.close()
 
     def close(self) -> None:
         if not self.ended.done():
@@ -128,12 +129,13 @@ async def supervise(
 ) -> Ended:
     """Run what `start(stdin, stdout, stderr)` spawns to its end, its timeout, its output cap, or until `stop` is set.
 
-    `owner` is the uid that may reopen the pipes (/dev/stdout), -1 for ours. Infrastructure when a killed command lives on.
+    `owner` is the uid that may reopen the pipes (/dev/stdout), -1 for ours. Infrastructure when a killed command lives
+    on.
     """
     began = time.monotonic()
     drains: list[_Drain] = []
 
-    def count(_: int) -> None:
+    def count() -> None:
         if sum(drain.keeper.total for drain in drains) > limits.output_bytes and not stop.done():
             stop.set_result(Reason.OUTPUT)
 
@@ -163,7 +165,8 @@ async def supervise(
 async def _end(child: Child, stop: asyncio.Future[Reason], timeout: float) -> tuple[Exit, Reason | None]:
     waiting = asyncio.ensure_future(child.wait())
     try:
-        await asyncio.wait([waiting, stop], timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+        first: list[asyncio.Future[Any]] = [waiting, stop]
+        await asyncio.wait(first, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
         if waiting.done():
             return waiting.result(), None
         reason = stop.result() if stop.done() else Reason.TIMEOUT
@@ -173,5 +176,8 @@ async def _end(child: Child, stop: asyncio.Future[Reason], timeout: float) -> tu
             raise Infrastructure("A killed command did not end within 5 seconds: restart this worker.")
         return waiting.result(), reason
     finally:
-        child.kill()
-        waiting.cancel()
+        if not waiting.done():
+            # Cancelled: kill it, and let it be reaped before the pipes close.
+            child.kill()
+            await asyncio.wait([waiting], timeout=GRACE_SECONDS)
+            waiting.cancel()

@@ -1,7 +1,7 @@
 """The system call filter of every command, as a classic BPF program made here: no libseccomp is needed.
 
-Called by session.py. It allows by default (compilers and test suites use nearly everything) and refuses what reaches the
-kernel's riskier parts or other processes; the cases of tests/attacks say which. Numbers: the kernel's syscall tables.
+Called by bubblewrap.py. It allows by default (compilers and test suites use nearly everything) and refuses what reaches
+the kernel's riskier parts or other processes; the cases of tests/attacks say which. Numbers: the kernel's tables.
 """
 
 import errno
@@ -43,9 +43,9 @@ class Machine:
 
 # ptrace, process_vm_readv/writev, bpf, perf_event_open, userfaultfd, add_key, request_key, keyctl, mount, umount2,
 # pivot_root, unshare, setns, chroot, name_to/open_by_handle_at, init/finit/delete_module, kexec x2, swapon/off, reboot,
-# settimeofday, clock_settime, clock_adjtime, adjtimex, acct, quotactl, syslog, sethostname, setdomainname, lookup_dcookie,
-# nfsservctl, vhangup, kcmp, fanotify_init, move_pages, migrate_pages; on x86-64 also iopl, ioperm, modify_ldt, uselib,
-# _sysctl, sysfs, ustat.
+# settimeofday, clock_settime, clock_adjtime, adjtimex, acct, quotactl, syslog, sethostname, setdomainname,
+# lookup_dcookie, nfsservctl, vhangup, kcmp, fanotify_init, move_pages, migrate_pages; on x86-64 also iopl, ioperm,
+# modify_ldt, uselib, _sysctl, sysfs, ustat.
 MACHINES = {
     "x86_64": Machine(
         audit=0xC000003E,

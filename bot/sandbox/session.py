@@ -1,11 +1,10 @@
 """A Session of the bubblewrap backend: the worker's side of a held namespace. Opened by bubblewrap.py.
 
-Requests to the holder go one after the other over one socket; commands run side by side, each watched through its pidfd.
+Requests to the holder go one after the other over one socket; commands run side by side, each watched by its pidfd.
 """
 
 import asyncio
 import contextlib
-import itertools
 import os
 import posixpath
 import signal
@@ -44,18 +43,41 @@ class Line:
         self.broken = ""
 
     async def ask(self, op: str, *, body: bytes = b"", fds: Sequence[int] = (), **arguments: Any) -> tuple[Any, bytes]:
-        """The reply's head and body; FileNotFoundError, UserError or Infrastructure as the holder says."""
+        """The reply's head and body; FileNotFoundError, UserError or Infrastructure as the holder says.
+
+        Cancelled, it still waits for the reply: left in the socket, that would answer the next request.
+        """
+        request = asyncio.ensure_future(self._ask({"op": op, "with": arguments}, body, fds))
+        try:
+            return await asyncio.shield(request)
+        except asyncio.CancelledError:
+            await asyncio.wait([request])
+            raise
+
+    async def spawn(self, **arguments: Any) -> "HeldChild":
+        """A command that the holder started; a cancelled call leaves none behind."""
+        fds = arguments.pop("fds")
+        request = asyncio.ensure_future(self._ask({"op": "spawn", "with": arguments}, b"", fds))
+        try:
+            reply, _ = await asyncio.shield(request)
+        except asyncio.CancelledError:
+            await asyncio.wait([request])
+            if not request.cancelled() and not request.exception():
+                child = HeldChild(self, request.result()[0]["pid"])
+                child.kill()
+                await child.wait()
+            raise
+        return HeldChild(self, reply["pid"])
+
+    async def _ask(self, head: dict[str, Any], body: bytes, fds: Sequence[int]) -> tuple[Any, bytes]:
         async with self.lock:
             if self.broken:
-                raise Infrastructure(f"The sandbox has ended ({self.broken}).")
-            # A cancelled request would leave its reply in the socket for the next one.
-            self.broken = f"{op} was interrupted"
+                raise Infrastructure(f"The sandbox has ended: {self.broken}.")
             try:
-                reply, data = await self._exchange({"op": op, "with": arguments}, body, fds)
+                reply, data = await self._exchange(head, body, fds)
             except (EOFError, OSError):
-                self.broken = "its holder was killed"
-                raise Infrastructure("The sandbox ended by itself: its holder was killed.") from None
-            self.broken = ""
+                self.broken = self.broken or "its holder was killed"
+                raise Infrastructure(f"The sandbox has ended: {self.broken}.") from None
         match reply.get("error"):
             case None:
                 return reply, data
@@ -87,12 +109,15 @@ class Line:
     async def close(self) -> None:
         """End the holder, and with it every command and the view."""
         self.broken = "it was closed"
-        self.sock.close()
+        with contextlib.suppress(OSError):
+            self.sock.shutdown(socket.SHUT_RDWR)
         try:
             await asyncio.wait_for(self.process.wait(), 2.0)
         except TimeoutError:
             self.process.kill()
             await self.process.wait()
+        async with self.lock:
+            self.sock.close()
 
 
 class HeldChild:
@@ -101,20 +126,21 @@ class HeldChild:
     def __init__(self, line: Line, pid: int) -> None:
         self.line, self.pid = line, pid
         self.fd = os.pidfd_open(pid)
-        self.exit: runner.Exit | None = None
 
     async def wait(self) -> runner.Exit:
         """How it ended."""
         loop = asyncio.get_running_loop()
-        ended: asyncio.Future[None] = loop.create_future()
-        loop.add_reader(self.fd, lambda: ended.done() or ended.set_result(None))
+        ended = asyncio.Event()
+        loop.add_reader(self.fd, ended.set)
         try:
-            await ended
+            await ended.wait()
         finally:
             loop.remove_reader(self.fd)
-        reply, _ = await self.line.ask("reap", pid=self.pid)
-        os.close(self.fd)
-        self.fd = -1
+        try:
+            reply, _ = await self.line.ask("reap", pid=self.pid)
+        finally:
+            os.close(self.fd)
+            self.fd = -1
         return runner.Exit(reply["code"], reply["started"], reply["cpu"], reply["peak"])
 
     def kill(self) -> None:
@@ -131,7 +157,6 @@ class HeldSession:
         self.shape, self.line, self.group = shape, line, group
         self.running = 0
         self.closed = False
-        self.serial = itertools.count()
 
     async def run(
         self,
@@ -151,8 +176,7 @@ class HeldSession:
 
         async def start(*fds: int) -> runner.Child:
             cpu = max(1, int(2 * wall))
-            reply, _ = await self.line.ask("spawn", fds=fds, bwrap=shape.bwrap, options=words, argv=list(argv), cpu=cpu)
-            return HeldChild(self.line, reply["pid"])
+            return await self.line.spawn(fds=fds, bwrap=shape.bwrap, options=words, argv=list(argv), cpu=cpu)
 
         before = self._counts()
         stop: asyncio.Future[Reason] = asyncio.get_running_loop().create_future()

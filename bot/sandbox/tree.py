@@ -79,7 +79,7 @@ def _step(here: int, part: str) -> int:
 
 
 def look(root: int, path: str) -> os.stat_result | None:
-    """lstat of `path` below `root`, None when there is nothing (an unreadable folder on the way included)."""
+    """What lies at `path` below `root`, links not followed; None for nothing and behind an unreadable folder."""
     *above, name = path.split("/")
     try:
         with folder(root, above) as here:
@@ -113,7 +113,7 @@ def _all_of(fd: int, most: int) -> bytes:
 
 
 def write(root: int, path: str, data: bytes) -> None:
-    """Create or replace a regular file atomically, its folders too; the old mode is kept. Unsafe for links and folders."""
+    """Create or replace a regular file atomically, its folders too; it keeps its mode. Unsafe for links and folders."""
     *above, name = parts_of(path)
     with folder(root, above, create=True) as here:
         mode = _writable_mode(here, name, path)
