@@ -40,13 +40,18 @@ async def serve_git(hub: Hub, request: Request) -> Response:
     needs, people = ("contents:write", Role.WRITE) if pushing else ("contents:read", Role.READ)
     if not caller.may(hub, repo, needs, people):
         return PlainTextResponse(f"Permission to {repo.full_name}.git denied.", 403)
-    before = await repo.git.refs("refs/") if service == "git-receive-pack" else None
-    return await _bridge(hub, request, repo, caller, before)
+    if service != "git-receive-pack":
+        return await _bridge(request, repo, caller)
+    # A push is announced before it is answered: whoever pushed may rely on the events being under way.
+    async with repo.git.moving:
+        before = await repo.git.refs("refs/")
+        answer = await _bridge(request, repo, caller)
+        content = b"".join([bytes(chunk) async for chunk in answer.body_iterator if not isinstance(chunk, str)])
+        await _announce(hub, repo, caller, before)
+    return Response(content, answer.status_code, dict(answer.headers))
 
 
-async def _bridge(
-    hub: Hub, request: Request, repo: Repository, caller: Caller, before: dict[str, str] | None
-) -> Response:
+async def _bridge(request: Request, repo: Repository, caller: Caller) -> StreamingResponse:
     process = await asyncio.create_subprocess_exec(
         "git",
         "http-backend",
@@ -57,13 +62,7 @@ async def _bridge(
     )
     feeding = asyncio.create_task(_feed(request, process))
     status, headers = await _head(process)
-    if before is None:
-        return StreamingResponse(_body(process, feeding), status, headers)
-    # A push is announced before it is answered: whoever pushed may rely on the events being under way.
-    content = b"".join([chunk async for chunk in _body(process, feeding)])
-    assert caller.actor is not None
-    await _announce(hub, repo, caller, before)
-    return Response(content, status, headers)
+    return StreamingResponse(_body(process, feeding), status, headers)
 
 
 def _environment(request: Request, repo: Repository, caller: Caller) -> dict[str, str]:

@@ -19,7 +19,8 @@ any GitHub. Below it are real bare git repositories; everything else is in memor
     github.faults.add("POST", r"/pulls$", drop="after")     # the pull request is made, the answer is lost
     await github.aclose()
 
-The pieces: `state` (the model), `actions` (what changes it, and which events that emits), `shapes` (JSON), `rest` (endpoints), `git_http`, `outbox` (webhooks), `faults`, `pages`, `seed`.
+The pieces: `state` (the model), `actions` (what changes it, and which events that emits), `shapes` (how it looks as
+JSON), `rest` (endpoints), `git_http`, `outbox` (webhooks), `faults`, `pages`, `seed`.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -144,8 +145,9 @@ class GitHub:
         events: Iterable[str] | None = None,
         webhook_secret: str | None = None,
         webhook_url: str | None = None,
+        private_key: str | None = None,
     ) -> App:
-        """Register an app: `id`, `private_key` (PEM), `webhook_secret`, and a bot user `<name>[bot]`."""
+        """Register an app: `id`, `private_key` (PEM, fresh if not given), `webhook_secret`, bot user `<name>[bot]`."""
         return accounts.create_app(
             self.hub,
             name,
@@ -154,6 +156,7 @@ class GitHub:
             events=EVENTS if events is None else events,
             webhook_secret=webhook_secret,
             webhook_url=webhook_url,
+            private_key=private_key,
         )
 
     def install(self, app: App, login: str, repositories: Iterable[str] | None = None) -> Installation:

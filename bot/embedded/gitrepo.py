@@ -56,11 +56,14 @@ class TreeEntry:
 
 
 class BareRepository:
-    """One bare repository at `path`; `init` makes it, every other method expects it to exist."""
+    """One bare repository at `path`; `init` makes it, every other method expects it to exist.
+
+    Whoever moves refs and announces it holds `moving`, so that nothing is announced twice or out of order.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._lock = asyncio.Lock()
+        self.moving = asyncio.Lock()
 
     async def init(self, default_branch: str) -> None:
         """Make the repository, HEAD on `default_branch`, ready for smart HTTP in both directions."""

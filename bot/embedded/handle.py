@@ -176,13 +176,14 @@ class RepositoryHandle:
         """
         actor, name = self._account(by), branch or self.record.default_branch
         git, ref = self.record.git, f"refs/heads/{branch or self.record.default_branch}"
-        before = await git.ref(ref)
-        start = None if before else await git.ref(f"refs/heads/{self.record.default_branch}")
-        if start:
-            await git.update_ref(ref, start)
         author = Person(actor.name or actor.login, actor.noreply, self.hub.now().isoformat())
-        sha = await git.commit_files(name, files, message, author)
-        await refs.moved(self.hub, self.record, actor, ref, before or ZERO, sha)
+        async with git.moving:
+            before = await git.ref(ref)
+            start = None if before else await git.ref(f"refs/heads/{self.record.default_branch}")
+            if start:
+                await git.update_ref(ref, start)
+            sha = await git.commit_files(name, files, message, author)
+            await refs.moved(self.hub, self.record, actor, ref, before or ZERO, sha)
         return sha
 
     async def delete_branch(self, branch: str, by: str | None = None) -> None:

@@ -13,7 +13,7 @@ from bot.embedded.gitrepo import BareRepository, Person
 from bot.embedded.hub import Hub
 from bot.embedded.shapes.apps import app as app_shape
 from bot.embedded.state import Account, AccountKind, App, Installation, InstallationToken, Repository
-from bot.embedded.urls import node_id
+from bot.embedded.urls import iso, node_id
 
 TOKEN_LIFE = timedelta(hours=1)
 
@@ -37,10 +37,11 @@ def create_app(
     events: Iterable[str],
     webhook_secret: str | None = None,
     webhook_url: str | None = None,
+    private_key: str | None = None,
 ) -> App:
-    """Register an app with a fresh RSA key; its bot user is `<slug>[bot]`."""
+    """Register an app; its bot user is `<slug>[bot]`. Without `private_key` (PEM) it gets a fresh RSA key."""
     slug = name.lower().replace(" ", "-")
-    private, public = _key_pair()
+    private = private_key or new_private_key()
     app = App(
         id=hub.state.new_id(),
         slug=slug,
@@ -48,7 +49,7 @@ def create_app(
         owner=owner,
         bot=create_account(hub, f"{slug}[bot]", AccountKind.BOT),
         private_key=private,
-        public_key=public,
+        public_key=_public_key(private),
         webhook_secret=webhook_secret or secrets.token_hex(20),
         client_id=f"Iv23{secrets.token_hex(8)}",
         client_secret=secrets.token_hex(20),
@@ -71,6 +72,8 @@ def ping(hub: Hub, app: App) -> None:
         "active": True,
         "events": list(app.events),
         "app_id": app.id,
+        "created_at": iso(app.created_at),
+        "updated_at": iso(app.created_at),
         "config": {"content_type": "json", "insecure_ssl": "0", "secret": "********", "url": app.webhook_url},
     }
     hub.send(app, "ping", {"zen": "Keep it logically awesome.", "hook_id": app.hook_id, "hook": hook}, None, None)
@@ -214,10 +217,16 @@ def _emit_selection(hub: Hub, installation: Installation, actor: Account, action
     )
 
 
-def _key_pair() -> tuple[str, str]:
+def new_private_key() -> str:
+    """A fresh RSA key, 2048 bits, PEM (PKCS#1 as GitHub hands it out)."""
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     private = key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.TraditionalOpenSSL, serialization.NoEncryption()
     )
+    return private.decode()
+
+
+def _public_key(private: str) -> str:
+    key = serialization.load_pem_private_key(private.encode(), password=None)
     public = key.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
-    return private.decode(), public.decode()
+    return public.decode()

@@ -19,8 +19,9 @@ async def create(hub: Hub, repo: Repository, actor: Account, ref: str, sha: str)
         raise unprocessable("Object does not exist")
     if ref.startswith("refs/heads/") and await repo.git.kind(sha) != "commit":
         raise unprocessable("Reference cannot be updated: object is not a commit")
-    await _update(repo, ref, sha, ZERO, "Reference already exists")
-    await moved(hub, repo, actor, ref, ZERO, sha)
+    async with repo.git.moving:
+        await _update(repo, ref, sha, ZERO, "Reference already exists")
+        await moved(hub, repo, actor, ref, ZERO, sha)
 
 
 async def move(
@@ -34,8 +35,9 @@ async def move(
         raise unprocessable("Object does not exist")
     if not force and await repo.git.merge_base(before, sha) != before:
         raise unprocessable("Update is not a fast forward")
-    await _update(repo, ref, sha, expected or before, "Reference cannot be updated")
-    await moved(hub, repo, actor, ref, before, sha)
+    async with repo.git.moving:
+        await _update(repo, ref, sha, expected or before, "Reference cannot be updated")
+        await moved(hub, repo, actor, ref, before, sha)
 
 
 async def delete(hub: Hub, repo: Repository, actor: Account, ref: str) -> None:
@@ -45,12 +47,16 @@ async def delete(hub: Hub, repo: Repository, actor: Account, ref: str) -> None:
         raise unprocessable("Reference does not exist")
     if ref == f"refs/heads/{repo.default_branch}":
         raise unprocessable("Cannot delete the default branch")
-    await repo.git.update_ref(ref, ZERO, before)
-    await moved(hub, repo, actor, ref, before, ZERO)
+    async with repo.git.moving:
+        await _update(repo, ref, ZERO, before, "Reference cannot be updated")
+        await moved(hub, repo, actor, ref, before, ZERO)
 
 
 async def moved(hub: Hub, repo: Repository, actor: Account, ref: str, before: str, after: str) -> None:
-    """A ref went from `before` to `after` (ZERO: none): tell the apps, and move the pull requests along."""
+    """A ref went from `before` to `after` (ZERO: none): tell the apps, move the pull requests along.
+
+    The caller holds the repository's lock `git.moving`.
+    """
     if before == after or not ref.startswith(("refs/heads/", "refs/tags/")):
         return
     repo.pushed_at = hub.now()
