@@ -66,12 +66,11 @@ async def materialise(git: Git, sha: str, folder: Path, *, previous: str | None 
     `previous` is a commit whose tree stands in the same folder. Raises UserError for a too large or unsafe tree.
     """
     target = folder / sha
-    listing = await list_files(git, sha)
-    known = await list_files(git, previous) if previous else Listing({}, 0)
+    listing, changed = await asyncio.gather(list_files(git, sha), _changed(git, previous, sha))
     temporary = Path(tempfile.mkdtemp(prefix=".new-", dir=folder))
     try:
         tree = temporary / "tree"
-        missing = await asyncio.to_thread(_link, listing, known, folder / (previous or ""), tree)
+        missing = await asyncio.to_thread(_link, listing, changed, folder / (previous or ""), tree)
         await _check_out(git, listing, missing, tree, temporary / "index")
         # Lost the race against another process when this fails: theirs is as good.
         with contextlib.suppress(OSError):
@@ -81,6 +80,15 @@ async def materialise(git: Git, sha: str, folder: Path, *, previous: str | None 
     if not target.is_dir():
         raise UserError(f"The files of commit {sha[:12]} could not be laid out.")
     return target
+
+
+async def _changed(git: Git, previous: str | None, sha: str) -> frozenset[bytes] | None:
+    """The paths that differ from the previous tree, None (all of them) when there is none."""
+    if previous is None:
+        return None
+    output = await git.run("diff-tree", "-r", "-z", "--no-renames", "--name-only", previous, sha)
+    # A tree may outlive its mirror, and then nothing is known of it.
+    return None if output.code else frozenset(output.stdout.split(b"\0"))
 
 
 async def _check_out(git: Git, listing: Listing, paths: Collection[bytes], tree: Path, index: Path) -> None:
@@ -115,16 +123,14 @@ def _index_line(path: bytes, identity: bytes) -> bytes:
     return b"%s %s\t%s\0" % (mode, oid, path)
 
 
-def _link(listing: Listing, known: Listing, source: Path, tree: Path) -> list[bytes]:
+def _link(listing: Listing, changed: frozenset[bytes] | None, source: Path, tree: Path) -> list[bytes]:
     """Hard-link into `tree` what `source` holds unchanged; return the other paths, sorted as git sorts them."""
     root, old = os.fsencode(tree) + b"/", os.fsencode(source) + b"/"
     made: set[bytes] = set()
-    missing = []
     _make_folder(root, b"", made)
-    for path, identity in listing.entries.items():
-        if known.entries.get(path) != identity or not _link_one(old, root, path, made):
-            missing.append(path)
-    return missing
+    if changed is None:
+        return list(listing.entries)
+    return [path for path in listing.entries if path in changed or not _link_one(old, root, path, made)]
 
 
 def _link_one(old: bytes, root: bytes, path: bytes, made: set[bytes]) -> bool:

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shutil
 import subprocess
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -249,6 +250,18 @@ async def test_files_become_folders_and_links_between_two_base_trees(mirror: Mir
 
     assert (tree / "a/x").read_text() == "now a folder"
     assert (tree / "b").is_symlink()
+
+
+async def test_base_trees_that_outlive_their_mirror_do_no_harm(
+    fetched: Mirror, repository: Repository, tmp_path: Path
+) -> None:
+    await fetched.base_tree(await fetched.resolve())
+    shutil.rmtree(tmp_path / "data/mirrors")
+    repository.git("checkout", "--quiet", "--orphan", "new")
+    sha = repository.commit({"calc.py": "unrelated\n"})
+    await fetched.fetch(repository.path.as_uri(), refspecs=["+refs/heads/new:refs/remotes/origin/new"])
+
+    assert ((await fetched.base_tree(sha)) / "calc.py").read_text() == "unrelated\n"
 
 
 async def test_pruning_keeps_what_is_wanted_or_recent(
