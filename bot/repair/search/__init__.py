@@ -1,1 +1,5 @@
-"""The search rung: localise the fault, mutate the code, let the tests choose."""
+"""Repair without a model: localise, mutate, evaluate."""
+
+from bot.repair.search.fixer import SearchFixer
+
+__all__ = ["SearchFixer"]
