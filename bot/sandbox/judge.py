@@ -59,15 +59,17 @@ def _reason(ended: Ended, before: Counts, after: Counts, space: Space) -> tuple[
         return Reason.PIDS, "It started more processes than it may."
     if space.bytes < FULL_BYTES or space.inodes < FULL_INODES:
         return Reason.DISK, "It filled the workspace."
-    return Reason.NONZERO, "There is no such program." if _not_found(ended) else ""
+    return Reason.NONZERO, ""
 
 
 def _not_started(stderr: Captured) -> tuple[Reason, str]:
     said = stderr.text.strip().splitlines()[-1:] or ["it said nothing"]
+    if said[0].startswith("bwrap: execvp "):
+        return Reason.NONZERO, f"The program cannot be started: {said[0].removeprefix('bwrap: execvp ')[:400]}"
     if said[0].startswith("bwrap: Can't chdir"):
         return Reason.NONZERO, "There is no such folder to run in."
     return Reason.INFRASTRUCTURE, f"The sandbox did not start the command: {said[0][:400]}"
 
 
 def _not_found(ended: Ended) -> bool:
-    return ended.exit.code == 1 and ended.stderr.head.startswith(b"bwrap: execvp ")
+    return not ended.exit.started and ended.stderr.head.startswith(b"bwrap: execvp ")
