@@ -1,1 +1,11 @@
-"""Linters, type checkers, test runners and scanners: command in, findings out."""
+"""Checks say what tools think of a project; the members stand in one explicit table."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from checks.base import Check
+from checks.mypy import Mypy
+from checks.python_syntax import PythonSyntax
+from checks.ruff import Ruff
+
+CHECKS: Mapping[str, Check] = MappingProxyType({"syntax": PythonSyntax(), "ruff": Ruff(), "mypy": Mypy()})
