@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL, Connection, make_url
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from bot.core.errors import Infrastructure
@@ -101,7 +101,9 @@ class Database:
         if self.is_sqlite:
             await _create_file(url)
             await self._retry_locked(self._enter_wal)
-        if await self._version() != migrations.HEAD:
+        async with self.read() as connection:
+            current = await connection.run_sync(migrations.version)
+        if current != migrations.HEAD:
             async with self.write() as connection:
                 if not self.is_sqlite:
                     await connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_SCHEMA_LOCK)))
@@ -127,28 +129,23 @@ class Database:
                 await asyncio.sleep(0.05)
         await step()
 
-    async def _version(self) -> str | None:
-        async with self.read() as connection:
-            try:
-                result = await connection.execute(sa.text("SELECT version_num FROM alembic_version"))
-            except DBAPIError:  # no such table: a new database; whatever else is wrong shows in the upgrade
-                return None
-            return result.scalar_one_or_none()
-
 
 def parse(address: str) -> URL:
-    """The SQLAlchemy URL of a DATABASE_URL, with the asynchronous driver filled in."""
-    url = make_url(address)
+    """The SQLAlchemy URL of a DATABASE_URL, with the asynchronous driver filled in; raises Infrastructure."""
+    try:
+        url = make_url(address.replace("postgres://", "postgresql://", 1))
+    except (ArgumentError, ValueError):
+        raise Infrastructure("DATABASE_URL is not an address: write postgresql://… or sqlite:///….") from None
     if url.get_backend_name() == "sqlite":
+        if not url.database or url.database == ":memory:":
+            raise Infrastructure("SQLite needs a file, because several processes share it: name one in DATABASE_URL.")
         return url.set(drivername="sqlite+aiosqlite")
     return url.set(drivername="postgresql+asyncpg")
 
 
 async def _create_file(url: URL) -> None:
     # Payloads are private: the file is the owner's alone, and SQLite gives its -wal and -shm the same mode.
-    if not url.database or url.database == ":memory:":
-        raise Infrastructure("SQLite needs a file, because several processes share it: name one in DATABASE_URL.")
-    path = Path(url.database)
+    path = Path(url.database or "")
     await asyncio.to_thread(path.parent.mkdir, parents=True, exist_ok=True)
     await asyncio.to_thread(path.touch, mode=0o600, exist_ok=True)
 

@@ -121,8 +121,8 @@ class Inbox:
         """How many deliveries are in which state."""
         kind = sa.case((deliveries.c.done_at.is_not(None), "done"), (_UNDONE, "waiting"), else_="dead").label("kind")
         async with self._database.read() as connection:
-            rows = await connection.execute(sa.select(kind, sa.func.count()).group_by("kind"))
-            found: dict[str, int] = dict(rows.tuples().all())
+            rows = await connection.execute(sa.select(kind, sa.func.count().label("number")).group_by("kind"))
+            found: dict[str, int] = {row.kind: row.number for row in rows}
         return InboxCounts(found.get("waiting", 0), found.get("done", 0), found.get("dead", 0))
 
     async def prune(self, older_than_seconds: float) -> int:

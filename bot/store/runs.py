@@ -125,7 +125,7 @@ class Runs:
                 sa.or_(runs.c.lease_until.is_(None), runs.c.lease_until <= now),
                 runs.c.updated_at <= now - timedelta(seconds=idle_seconds),
             )
-            .order_by(runs.c.updated_at)
+            .order_by(runs.c.updated_at, runs.c.id)
             .limit(limit)
         )
         async with self._database.read() as connection:
@@ -135,7 +135,7 @@ class Runs:
         """How many Runs are in each state; every State is a key."""
         async with self._database.read() as connection:
             rows = await connection.execute(sa.select(runs.c.state, sa.func.count()).group_by(runs.c.state))
-            return dict.fromkeys(State, 0) | {State(state): count for state, count in rows.tuples()}
+            return dict.fromkeys(State, 0) | {State(state): count for state, count in rows}
 
     async def _in_the_way(self, connection: AsyncConnection, run: Run) -> Run | None:
         same = await self._first(connection, runs.c.id == run.id)
