@@ -17,6 +17,7 @@ from bot.embedded.errors import ApiError, not_found
 from bot.embedded.git_http import serve_git
 from bot.embedded.hub import Hub
 from bot.embedded.pages import page_routes
+from bot.embedded.setup_pages import setup_routes
 from bot.embedded.web import Call, Endpoint, answer
 
 VERSION_HEADERS = {"X-GitHub-Media-Type": "github.v3; format=json", "X-GitHub-Api-Version-Selected": "2022-11-28"}
@@ -30,7 +31,7 @@ def build(hub: Hub) -> ASGIApp:
         return await serve_git(hub, request)
 
     smart = Route("/{owner}/{name}.git/{service:path}", git, methods=["GET", "POST"])
-    return Starlette(routes=[Mount("/api/v3", api), smart, *page_routes(hub)])
+    return Starlette(routes=[Mount("/api/v3", api), smart, *setup_routes(hub), *page_routes(hub)])
 
 
 _METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
