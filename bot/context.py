@@ -45,6 +45,7 @@ class Services:
     queue: Queue | None = None
     github: GitHubApp | None = None
     models: Models | None = None
+    redis_url: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +82,8 @@ async def open_front(settings: Settings, *, clock: Clock = utc_now) -> AsyncIter
     """Open database and queue for `fettle serve`."""
     async with AsyncExitStack() as stack:
         prepare_data_dir(settings.data_dir)
-        store = await _store(stack, settings, clock)
-        queue = await _queue(stack, settings)
+        store = await _store(stack, settings.database, clock)
+        queue, _ = await _queue(stack, settings)
         yield Front(settings, clock, store, queue)
 
 
@@ -95,7 +96,9 @@ async def open_services(
 
     async with AsyncExitStack() as stack:
         data = prepare_data_dir(settings.data_dir)
-        store = await _store(stack, settings, clock)
+        # Local runs have a database of their own, or a worker's sweep would take them for GitHub's.
+        store = await _store(stack, f"sqlite:///{data / 'local.db'}" if local else settings.database, clock)
+        queue, redis_url = (None, "") if local else await _queue(stack, settings)
         yield Services(
             settings=settings,
             clock=clock,
@@ -103,9 +106,10 @@ async def open_services(
             store=store,
             workspace=Workspace(data, protocols=frozenset({"file"} if local else {"https", "http"})),
             sandbox=open_sandbox(settings),
-            queue=None if local else await _queue(stack, settings),
+            queue=queue,
             github=None if local else await _github(stack, settings),
             models=_models(settings),
+            redis_url=redis_url,
         )
 
 
@@ -116,13 +120,13 @@ def open_sandbox(settings: Settings) -> Sandbox:
     return Bubblewrap(settings.data_dir / "sandbox")
 
 
-async def _store(stack: AsyncExitStack, settings: Settings, clock: Clock) -> Store:
-    store = await Store.open(settings.database, clock=clock)
+async def _store(stack: AsyncExitStack, address: str, clock: Clock) -> Store:
+    store = await Store.open(address, clock=clock)
     stack.push_async_callback(store.close)
     return store
 
 
-async def _queue(stack: AsyncExitStack, settings: Settings) -> Queue:
+async def _queue(stack: AsyncExitStack, settings: Settings) -> tuple[Queue, str]:
     from bot.services.queue import Queue
 
     url = settings.redis_url
@@ -134,7 +138,7 @@ async def _queue(stack: AsyncExitStack, settings: Settings) -> Queue:
         url = valkey.url
     queue = await Queue.open(url)
     stack.push_async_callback(queue.aclose)
-    return queue
+    return queue, url
 
 
 async def _github(stack: AsyncExitStack, settings: Settings) -> GitHubApp:

@@ -54,7 +54,9 @@ class Work:
         started = time.monotonic()
         await self.note("stage.started", stage=name)
         yield
-        await self.note("stage.finished", stage=name, seconds=round(time.monotonic() - started, 3))
+        seconds = time.monotonic() - started
+        await self.note("stage.finished", stage=name, seconds=round(seconds, 3))
+        await self.services.store.measures.observe(name, seconds)
 
     async def mirror(self, run: Run) -> Mirror:
         """The bare mirror of the Run's repository."""

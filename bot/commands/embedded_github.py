@@ -1,0 +1,79 @@
+"""`fettle github`: the embedded GitHub alone, for any client; and the App that it and the demo register on it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import tempfile
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from bot.core.errors import UserError
+from bot.core.events import NAMES
+from bot.embedded.github import GitHub
+from bot.embedded.seed import load
+from bot.embedded.state import App
+from bot.services.github import PERMISSIONS
+
+# GitHub sends these to every App, unasked.
+_UNASKED = {"installation", "installation_repositories"}
+
+
+def register_app(github: GitHub, webhook_url: str | None, secret: str | None = None) -> App:
+    """Register Fettle with exactly the permissions and events that it uses."""
+    return github.create_app(
+        "fettle",
+        permissions=dict(PERMISSIONS),
+        events=sorted(NAMES - _UNASKED),
+        webhook_secret=secret,
+        webhook_url=webhook_url,
+    )
+
+
+def write_key(folder: Path, app: App) -> Path:
+    """The App's private key as a file that only this user can read."""
+    path = folder / "fettle.private-key.pem"
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(handle, "w") as stream:
+        stream.write(app.private_key)
+    return path
+
+
+async def serve(host: str, port: int, seed: Path | None, webhook_url: str, say: Callable[[str], None]) -> None:
+    """Serve until a signal; says every address and credential that a client needs. Raises UserError."""
+    with tempfile.TemporaryDirectory(prefix="fettle-github-") as folder:
+        github = GitHub(Path(folder) / "repositories")
+        try:
+            await github.serve(host, port)
+        except OSError as error:
+            raise UserError(f"Port {port} on {host} cannot be bound ({error.strerror}): choose another.") from None
+        try:
+            app = register_app(github, webhook_url)
+            people = await load(github, seed) if seed else []
+            for line in _lines(github, app, write_key(Path(folder), app), people):
+                say(line)
+            await wait_for_signal()
+        finally:
+            await github.aclose()
+
+
+def _lines(github: GitHub, app: App, key: Path, people: Iterable[str]) -> Iterable[str]:
+    yield f"GITHUB_API_URL={github.api_url}"
+    yield f"GITHUB_SERVER_URL={github.server_url}"
+    yield f"GITHUB_APP_ID={app.id}"
+    yield f"GITHUB_APP_PRIVATE_KEY_PATH={key}"
+    yield f"GITHUB_WEBHOOK_SECRET={app.webhook_secret}"
+    yield f"# webhooks go to {app.webhook_url}"
+    for repository in github.repos():
+        yield f"# repository {github.server_url}/{repository.full_name}"
+    for login in people:
+        yield f"# token of {login}: {github.user_token(login)}"
+
+
+async def wait_for_signal() -> None:
+    """Return when somebody interrupts or terminates this process."""
+    stop, loop = asyncio.Event(), asyncio.get_running_loop()
+    for name in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(name, stop.set)
+    await stop.wait()

@@ -1,0 +1,34 @@
+"""What every test may ask for; the stories' fixtures are in tests/stories/conftest.py."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def shared_data_dir(request: pytest.FixtureRequest) -> Iterator[Path]:
+    """A data folder for the whole test run (all xdist workers), so that environments are installed once.
+
+    The sandbox's uid must reach it, which it cannot below pytest's own private temporary folders.
+    """
+    run = os.environ.get("PYTEST_XDIST_TESTRUNUID", f"alone-{os.getpid()}")[:16]
+    folder = Path(tempfile.gettempdir()) / f"fettle-tests-{run}"
+    folder.mkdir(mode=0o755, exist_ok=True)
+    folder.chmod(0o755)
+    yield folder
+    if "PYTEST_XDIST_TESTRUNUID" not in os.environ:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """The first process of a distributed run outlives its workers and clears their folder."""
+    run = getattr(session.config, "workerinput", None) is None and os.environ.get("PYTEST_XDIST_TESTRUNUID")
+    uid = getattr(getattr(session.config, "option", None), "testrunuid", None) or run
+    if uid:
+        shutil.rmtree(Path(tempfile.gettempdir()) / f"fettle-tests-{str(uid)[:16]}", ignore_errors=True)
