@@ -29,7 +29,7 @@ from bot.core.proof import Strength
 from bot.core.run import Ending, Run
 from bot.core.settings import Settings, load
 from bot.embedded.github import GitHub
-from bot.embedded.seed import load as load_seed
+from bot.embedded.seed import load_seed, plant
 from bot.run.pipeline import ended
 from bot.run.progress import stage_lines
 
@@ -102,7 +102,7 @@ async def _stage(settings: Settings) -> AsyncIterator[Stage]:
     try:
         server = await github.serve()
         app = register_app(github, None)
-        await load_seed(github, SEED)
+        await plant(github, load_seed(SEED), SEED.parent)
         mine = load(
             {},
             FETTLE_DATA_DIR=folder / "data",

@@ -12,8 +12,8 @@ from pathlib import Path
 from bot.core.errors import UserError
 from bot.core.events import NAMES
 from bot.embedded.github import GitHub
-from bot.embedded.seed import load
-from bot.embedded.state import App
+from bot.embedded.seed import load_seed, plant
+from bot.embedded.state import AccountKind, App
 from bot.services.github import PERMISSIONS
 
 # GitHub sends these to every App, unasked.
@@ -42,6 +42,7 @@ def write_key(folder: Path, app: App) -> Path:
 
 async def serve(host: str, port: int, seed: Path | None, webhook_url: str, say: Callable[[str], None]) -> None:
     """Serve until a signal; says every address and credential that a client needs. Raises UserError."""
+    planned = load_seed(seed) if seed else None
     with tempfile.TemporaryDirectory(prefix="fettle-github-") as folder:
         github = GitHub(Path(folder) / "repositories")
         try:
@@ -50,15 +51,18 @@ async def serve(host: str, port: int, seed: Path | None, webhook_url: str, say: 
             raise UserError(f"Port {port} on {host} cannot be bound ({error.strerror}): choose another.") from None
         try:
             app = register_app(github, webhook_url)
-            people = await load(github, seed) if seed else []
-            for line in _lines(github, app, write_key(Path(folder), app), people):
+            if seed and planned:
+                await plant(github, planned, seed.parent)
+            for owner in sorted({repository.full_name.partition("/")[0] for repository in github.repos()}):
+                github.install(app, owner)
+            for line in _lines(github, app, write_key(Path(folder), app)):
                 say(line)
             await wait_for_signal()
         finally:
             await github.aclose()
 
 
-def _lines(github: GitHub, app: App, key: Path, people: Iterable[str]) -> Iterable[str]:
+def _lines(github: GitHub, app: App, key: Path) -> Iterable[str]:
     yield f"GITHUB_API_URL={github.api_url}"
     yield f"GITHUB_SERVER_URL={github.server_url}"
     yield f"GITHUB_APP_ID={app.id}"
@@ -67,8 +71,9 @@ def _lines(github: GitHub, app: App, key: Path, people: Iterable[str]) -> Iterab
     yield f"# webhooks go to {app.webhook_url}"
     for repository in github.repos():
         yield f"# repository {github.server_url}/{repository.full_name}"
-    for login in people:
-        yield f"# token of {login}: {github.user_token(login)}"
+    for account in github.hub.state.accounts.values():
+        if account.kind is AccountKind.USER:
+            yield f"# token of {account.login}: {github.user_token(account.login)}"
 
 
 async def wait_for_signal() -> None:

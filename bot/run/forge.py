@@ -64,5 +64,5 @@ class Forge(Protocol):
 
 def branch_name(run: Run) -> str:
     """`fettle/issue-12-slug`, or without an issue `fettle/fix-slug`; the slug is ASCII and at most 40 characters."""
-    slug = slugify(run.subject.title, max_length=40, word_boundary=True) or "fix"
+    slug = slugify(run.subject.title, max_length=40, word_boundary=True) or "what-fails"
     return f"fettle/issue-{run.subject.number}-{slug}" if run.subject.number else f"fettle/fix-{slug}"
