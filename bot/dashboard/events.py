@@ -13,9 +13,9 @@ from dataclasses import asdict
 from sse_starlette.event import ServerSentEvent
 
 from bot.core.run import JournalEntry, Run
-from bot.dashboard.lines import line_of, money
+from bot.dashboard.lines import line_of
 from bot.dashboard.reading import ReadStore, entries_of, settled
-from bot.dashboard.view import stages_of, state_text, tone_of
+from bot.dashboard.view import cost_text, stages_of, state_text, tone_of
 
 POLL_SECONDS = 0.5
 LONGEST_SECONDS = 3600.0
@@ -53,12 +53,11 @@ async def tail(
 
 
 def _header(run: Run, entries: Sequence[JournalEntry]) -> str:
-    spent = max(run.cost_usd, sum(entry.cost_usd for entry in entries))
     return json.dumps(
         {
             "state": state_text(run.state),
             "tone": tone_of(run.state).value,
-            "cost": money(spent),
+            "cost": cost_text(run, entries),
             "fixer": run.fixer.value if run.fixer else "",
             "stages": [asdict(stage) for stage in stages_of(run, entries)],
         }

@@ -69,7 +69,7 @@ def view_of(run: Run, entries: Sequence[JournalEntry], *, server_url: str, now: 
         tone=tone_of(run.state),
         live=not settled(run),
         age=age_text((now - run.created_at).total_seconds()),
-        cost=money(run.cost_usd),
+        cost=cost_text(run, entries),
         links=links_of(run, server_url),
         stages=stages_of(run, entries),
         lines=tuple(line_of(entry) for entry in entries),
@@ -91,6 +91,11 @@ def tone_of(state: State) -> Tone:
     if state is State.FAILED:
         return Tone.BAD
     return Tone.QUIET if state in ENDED or state is State.QUEUED else Tone.BUSY
+
+
+def cost_text(run: Run, entries: Iterable[JournalEntry]) -> str:
+    """What the Run has cost so far: the journal knows a model's call before the Run does."""
+    return money(max(run.cost_usd, sum(entry.cost_usd for entry in entries)))
 
 
 def age_text(seconds: float) -> str:
