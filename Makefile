@@ -22,7 +22,7 @@ test: setup ## every check, then every test; pytest's summary is the last line
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/ruff format --check --quiet .
 	@$(BIN)/mypy --no-error-summary
-	@$(BIN)/lint-imports --quiet
+	@$(BIN)/lint-imports --no-logo
 	@$(BIN)/pytest -n 2 -q --tb=short
 
 bench: setup ## every benchmark, a JSON line a figure; NAME=intake for one
