@@ -31,7 +31,7 @@ class Mypy:
         """Errors, without notes. Exit 2 with errors is a file that does not parse; without any, mypy failed."""
         ended(result, 0, 1, 2)
         findings = [finding for line in result.stdout.text.splitlines() if (finding := self._finding(line))]
-        if result.exit == 2 and not findings:
+        if result.exit and not findings:
             raise CheckFailed(" ".join((result.stderr.text + result.stdout.text).split())[-300:] or "it ended with 2")
         return findings
 

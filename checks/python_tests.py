@@ -1,8 +1,8 @@
 """Pytest: the command that runs tests in the sandbox, and what its reports and its end mean. Called by checks.runner.
 
 Three witnesses must agree before a run counts: the exit code, the JSON lines of our plugin (exact node ids, written as
-it goes, so that a timeout leaves what was known) and JUnit XML. Tests run in the process that reports, so a test bent on
-it can forge all three; it cannot do so by accident, nor by writing one file.
+it goes, so that a timeout leaves what was known) and JUnit XML. Tests run in the process that reports, so a test bent
+on it can forge all three; it cannot do so by accident, nor by writing one file.
 """
 
 from __future__ import annotations
@@ -62,8 +62,11 @@ def parse(result: Result, report: bytes, junit_xml: bytes | None) -> TestReport:
     events = _events(report)
     cases = _cases(events)
     end, why = _end(result, events, cases, junit_xml)
-    detail = "" if end is SuiteEnd.COMPLETED else f"{why}\n{_output(result)}".strip()[-MAX_DETAIL:]
-    return TestReport(end, cases, detail, result.seconds)
+    if end is SuiteEnd.COMPLETED:
+        return TestReport(end, cases, "", result.seconds)
+    if end in (SuiteEnd.TIMEOUT, SuiteEnd.CRASHED) and (running := _running(events)):
+        cases = (*cases, TestCase(running, TestOutcome.ERROR, f"It had not ended. {why}"))
+    return TestReport(end, cases, f"{why}\n{_output(result)}".strip(), result.seconds)
 
 
 def _end(
@@ -75,7 +78,7 @@ def _end(
         case Reason.INFRASTRUCTURE:
             raise Infrastructure(f"The tests could not be run: {result.detail}")
         case Reason.TIMEOUT:
-            return SuiteEnd.TIMEOUT, f"Stopped after {result.seconds:.0f} s{_running(events)}."
+            return SuiteEnd.TIMEOUT, f"Stopped after {result.seconds:.0f} s{_while(events)}."
         case reason:
             return (
                 SuiteEnd.CRASHED,
@@ -106,7 +109,7 @@ def _exited(
         case 5 if not cases:
             return SuiteEnd.NO_TESTS, "No tests were found."
         case code:
-            return SuiteEnd.CRASHED, f"Pytest ended with {code}{_running(events)}."
+            return SuiteEnd.CRASHED, f"Pytest ended with {code}{_while(events)}."
 
 
 def _disagreement(
@@ -115,7 +118,7 @@ def _disagreement(
     """Why the witnesses do not tell the same story, empty when they do."""
     finish = next((event for event in events if event["event"] == "finish"), None)
     if finish is None:
-        return f"Pytest ended with {result.exit} without finishing its report{_running(events)}."
+        return f"Pytest ended with {result.exit} without finishing its report{_while(events)}."
     failed = any(case.outcome in (TestOutcome.FAILED, TestOutcome.ERROR) for case in cases)
     if finish.get("exit") != result.exit or failed is (result.exit == 0):
         return f"Pytest ended with {result.exit}, and its report says otherwise."
@@ -196,15 +199,20 @@ def _case(event: dict[str, Any]) -> TestCase | None:
     return TestCase(event["id"], outcome, message, float(event["seconds"]))
 
 
+def _while(events: Iterable[dict[str, Any]]) -> str:
+    running = _running(events)
+    return f" while running {running}" if running else ""
+
+
 def _running(events: Iterable[dict[str, Any]]) -> str:
-    """The test that had started and not ended, as the end of a sentence."""
+    """The test that had started and not ended, empty when there is none."""
     last = ""
     for event in events:
         if event["event"] == "start":
             last = event["id"]
         elif event["event"] == "phase" and event["id"] == last and event["when"] != "setup":
             last = ""
-    return f" while running {last}" if last else ""
+    return last
 
 
 def _output(result: Result) -> str:

@@ -38,9 +38,12 @@ class Ruff:
         """Ruff's diagnostics; `fixable` are those with a fix that ruff calls safe."""
         ended(result, 0, 1)
         try:
-            return [self._finding(item) for item in json.loads(result.stdout.data)]
+            findings = [self._finding(item) for item in json.loads(result.stdout.data)]
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise CheckFailed(f"its output cannot be read ({type(error).__name__})") from error
+        if bool(findings) != bool(result.exit):
+            raise CheckFailed(f"it ended with {result.exit} and {len(findings)} findings")
+        return findings
 
     def _finding(self, item: dict[str, Any]) -> Finding:
         fixable = (item.get("fix") or {}).get("applicability") == "safe"

@@ -1,7 +1,7 @@
 """Secrets in a Patch, found by detect-secrets in the lines that it adds. Called by the validate stage.
 
-Pure text work outside of the sandbox. Inline "allowlist" comments are not honoured: the author of a Patch must not be able
-to switch the check off. A finding never holds the secret itself.
+Pure text work outside of the sandbox. Inline "allowlist" comments are not honoured: the author of a Patch must not be
+able to switch the check off. A finding never holds the secret itself.
 """
 
 from __future__ import annotations
@@ -88,9 +88,7 @@ def _line_findings(path: str, number: int, line: str) -> Iterator[Finding]:
     kinds = {kind: value for piece in pieces for kind, value in _secrets(path, piece)}
     for kind in sorted(kinds):
         rule = kind.lower().replace(" ", "-")
-        yield Finding.of(
-            NAME, rule, path, number, f"This line seems to hold a secret: {kind}.", source=f"line {number}"
-        )
+        yield Finding.of(NAME, rule, path, number, f"This line seems to hold a secret: {kind}.")
 
 
 def _secrets(path: str, line: str) -> Iterator[tuple[str, str]]:

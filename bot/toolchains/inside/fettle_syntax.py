@@ -1,7 +1,7 @@
 """Says whether files parse, as JSON on standard output. Run as `python -I fettle_syntax.py PATH...` inside the sandbox.
 
 Python files are compiled (never run) by the target's own interpreter; JSON, TOML and YAML are read by the packages
-beside this script. Without a PATH every Python file below the working folder is read. One object:
+beside this script. Without a PATH everything below the working folder is read. One object:
 {"checked": N, "problems": [{"path", "line", "message"}]}.
 """
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 import warnings
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 MAX_BYTES = 4 << 20
+MAX_DATA_BYTES = 32 << 10  # YAML is read by pure Python, some 100 kB a second
 SKIPPED = {
     ".git",
     ".hg",
@@ -60,7 +62,8 @@ def as_toml(path: str, data: bytes) -> tuple[int, str] | None:
     try:
         tomllib.loads(data.decode())
     except (ValueError, RecursionError) as error:
-        return int(getattr(error, "lineno", 0) or 0), str(error)[:200]
+        said = re.search(r"at line (\d+)", str(error))
+        return int(said.group(1)) if said else 0, str(error)[:200]
     return None
 
 
@@ -97,12 +100,13 @@ def check(path: str) -> dict[str, Any] | None:
 
 
 def everything() -> Iterator[str]:
-    """Every Python file below the working folder."""
+    """Every file below the working folder of a kind that is known; data files only while they are small."""
     for folder, folders, names in os.walk("."):
         folders[:] = sorted(name for name in folders if name not in SKIPPED)
         for name in sorted(names):
-            if name.endswith((".py", ".pyi")):
-                yield os.path.relpath(Path(folder, name))
+            path = Path(folder, name)
+            if name.endswith((".py", ".pyi")) or (path.suffix in READERS and path.lstat().st_size <= MAX_DATA_BYTES):
+                yield os.path.relpath(path)
 
 
 def main() -> None:
