@@ -57,7 +57,7 @@ class Bubblewrap:
         async with self.lock:
             report = self.report or await self.doctor()
         for probe in report.probes:
-            if not probe.ok:
+            if not probe.ok:  # the first says it; later ones often follow from it
                 raise Infrastructure(f"The sandbox does not hold here ({probe.name}: {probe.detail}). {probe.advice}")
         return await self.open_unchecked(base_tree, limits or Limits(), network, tuple(mounts))
 

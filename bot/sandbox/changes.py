@@ -34,14 +34,14 @@ def changed(layers: list[int], merged: int, base: int) -> list[Found]:
     too_deep: set[str] = set()
     for layer in layers:
         _touch(layer, base, "", 0, touched, too_deep)
-    found = [Found(path, "refused", detail="nested too deep") for path in too_deep]
+    found = [Found(_shown(path), "refused", detail="nested too deep") for path in too_deep]
     total = 0
     for count, path in enumerate(sorted(touched)):
         if (change := _judge(path, merged, base)) is None:
             continue
         total += len(change.content or b"")
         if total > MAX_TOTAL_BYTES or count >= MAX_ENTRIES:
-            change = Found(path, "refused", detail="too much changed in all")
+            change = Found(_shown(path), "refused", detail="too much changed in all")
         found.append(change)
     return sorted(found, key=lambda change: change.path)
 
@@ -88,11 +88,15 @@ def _maybe(base: int | None, name: str) -> Iterator[int | None]:
 
 def _judge(path: str, merged: int, base: int) -> Found | None:
     now, was = tree.look(merged, path), tree.look(base, path)
+    if (now is None or stat.S_ISDIR(now.st_mode)) and (was is None or stat.S_ISDIR(was.st_mode)):
+        return None
+    if not tree.is_plain(path):
+        return Found(_shown(path), "refused", detail="an unsafe name")
     if now is None or stat.S_ISDIR(now.st_mode):
-        return Found(path, "deleted") if was is not None and not stat.S_ISDIR(was.st_mode) else None
+        return Found(path, "deleted")
     if was is not None and _same(path, merged, base, now, was):
         return None
-    if reason := _refusal(path, now):
+    if reason := _refusal(now):
         return Found(path, "refused", detail=reason)
     try:
         content = tree.read(merged, path, MAX_FILE_BYTES)
@@ -101,9 +105,12 @@ def _judge(path: str, merged: int, base: int) -> Found | None:
     return Found(path, "written", bool(now.st_mode & 0o100), content)
 
 
-def _refusal(path: str, now: os.stat_result) -> str:
-    if not tree.is_plain(path):
-        return "an unsafe name"
+def _shown(path: str) -> str:
+    """A name that can be shown, whatever bytes the real one has."""
+    return path if tree.is_plain(path) else ascii(path)[1:-1]
+
+
+def _refusal(now: os.stat_result) -> str:
     if not stat.S_ISREG(now.st_mode):
         return tree.kind_of(now.st_mode)
     if now.st_nlink > 1:

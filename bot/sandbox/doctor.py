@@ -24,6 +24,7 @@ _IN_DOCKER = (
     "--security-opt systempaths=unconfined; on Ubuntu allow bwrap by an AppArmor profile."
 )
 _ADVICE = {
+    "mapping": "This file system cannot map owners, which a worker that is root needs: run Fettle as an ordinary user.",
     "unshare": f"Enable user namespaces (sysctl user.max_user_namespaces=15000). {_IN_DOCKER}",
     "overlay": "Overlays in user namespaces need Linux 6.6 or later (user attributes on tmpfs).",
     "bwrap": f"Bubblewrap cannot make its namespaces. {_IN_DOCKER}",

@@ -8,6 +8,7 @@ a Session, and after it became another user it may not be able to read what it w
 """
 
 import contextlib
+import errno
 import os
 import resource
 import signal
@@ -53,11 +54,10 @@ class Holder:
         `body` is the seccomp program; `mounts` are (source, writable), shown to bwrap as `m0`, `m1`, ...
         """
         self.disk_bytes, self.inodes = disk_bytes, inodes
-        mapped = False
         if os.geteuid() == 0:
             namespaces.unshare(namespaces.CLONE_NEWNS)
             namespaces.mount("", "/", flags=namespaces.MS_REC | namespaces.MS_PRIVATE)
-            mapped = self._lay_out(hold, base, uid, gid, mounts)
+            self._lay_out(hold, base, uid, gid, mounts)
             if os.path.isdir(HIDDEN):  # noqa: PTH112 - see the module docstring
                 # The state folder may lie where this user cannot go; over root's home it can, and hides that too.
                 namespaces.mount(hold, HIDDEN, flags=namespaces.MS_MOVE)
@@ -74,10 +74,10 @@ class Holder:
         for name, limit in rlimits.items():
             _lower(getattr(resource, name), limit)
         self._push()
-        return {"mapped": mapped, "hold": hold}, b""
+        return {"hold": hold}, b""
 
-    def _lay_out(self, hold: str, base: str, uid: int, gid: int, mounts: list[list[Any]]) -> bool:
-        """Mount a small tmpfs at `hold` with the base tree and the mounts in it; True when owners could be mapped."""
+    def _lay_out(self, hold: str, base: str, uid: int, gid: int, mounts: list[list[Any]]) -> None:
+        """Mount a small tmpfs at `hold` with the base tree and the mounts in it; `uid` is 0 for an ordinary user."""
         options = f"size=16m,nr_inodes=4096,mode=0755,uid={uid},gid={gid}"
         namespaces.mount("tmpfs", hold, "tmpfs", namespaces.MS_NOSUID | namespaces.MS_NODEV, options)
         os.chdir(hold)
@@ -90,11 +90,9 @@ class Holder:
                 _give(source, uid, gid)
             namespaces.bind(source, f"m{index}")
         if uid:
-            with contextlib.suppress(OSError):
-                namespaces.bind_as(base, "base", (uid, gid))
-                return True
-        namespaces.bind(base, "base")
-        return False
+            namespaces.bind_as(base, "base", (uid, gid))
+        else:
+            namespaces.bind(base, "base")
 
     def _push(self) -> None:
         """Put a fresh upper layer on top, as large as the layers below left it, and show the whole at `merged`."""
@@ -261,13 +259,20 @@ def answer(holder: Holder, head: dict[str, Any], body: bytes, fds: list[int]) ->
         arguments["body"] = body
     try:
         reply: Reply = getattr(holder, operation)(**arguments)
-    except FileNotFoundError as error:
-        return {"error": "missing", "detail": str(error)}, b""
     except tree.Unsafe as error:
         return {"error": "unsafe", "detail": str(error)}, b""
-    except OSError as error:
-        return {"error": "failed", "errno": error.errno, "detail": f"{operation}: {error}"}, b""
+    except Exception as error:  # the worker must hear of it; here it could only end the Session without a word
+        return _failure(operation, error), b""
     return reply
+
+
+def _failure(operation: str, error: Exception) -> dict[str, str]:
+    code = getattr(error, "errno", None)
+    if operation == "read" and isinstance(error, FileNotFoundError):
+        return {"error": "missing", "detail": str(error)}
+    if operation == "write" and code in (errno.ENOSPC, errno.EFBIG):
+        return {"error": "unsafe", "detail": "The workspace is full."}
+    return {"error": "failed", "detail": f"{operation}: {error}" if code else f"{operation}: {error!r}"}
 
 
 def main() -> None:

@@ -30,12 +30,8 @@ def parts_of(path: str) -> list[str]:
 
 
 def is_plain(path: str) -> bool:
-    """True for a name that can be shown and committed: UTF-8 without control characters."""
-    try:
-        path.encode()
-    except UnicodeEncodeError:
-        return False
-    return path.isprintable() or not any(ord(letter) < 32 or ord(letter) == 127 for letter in path)
+    """True for a name that can be shown and committed: UTF-8 without control and direction characters."""
+    return path.isprintable()
 
 
 def kind_of(mode: int) -> str:
@@ -115,6 +111,13 @@ def _all_of(fd: int, most: int) -> bytes:
 def write(root: int, path: str, data: bytes) -> None:
     """Create or replace a regular file atomically, its folders too; it keeps its mode. Unsafe for links and folders."""
     *above, name = parts_of(path)
+    try:
+        _replace(root, above, name, path, data)
+    except FileNotFoundError:
+        raise Unsafe(f"{path!r} lies below something that is not a folder.") from None
+
+
+def _replace(root: int, above: list[str], name: str, path: str, data: bytes) -> None:
     with folder(root, above, create=True) as here:
         mode = _writable_mode(here, name, path)
         fresh = f".{os.getpid()}.fresh"

@@ -7,19 +7,23 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from bot.core.errors import Infrastructure, UserError
+from bot.sandbox import flags
 from bot.sandbox.bubblewrap import Bubblewrap
 from bot.sandbox.doctor import interpreter
 from bot.sandbox.protocol import MIB, Change, ChangeKind, Limits, Mount, Network, Reason, Sandbox, Session
+from bot.sandbox.runner import Keeper
 
 BACKENDS: dict[str, Callable[[Path], Sandbox]] = {"bubblewrap": Bubblewrap}
 
 
-@pytest.fixture(params=BACKENDS)
-async def sandbox(request: pytest.FixtureRequest, tmp_path: Path) -> Sandbox:
-    made = BACKENDS[request.param](tmp_path / "state")
-    report = await made.doctor()
+@pytest.fixture(params=BACKENDS, scope="module")
+def sandbox(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Sandbox:
+    made = BACKENDS[request.param](tmp_path_factory.mktemp("state"))
+    report = asyncio.run(made.doctor())
     if not report.ok:
         pytest.skip(f"THIS MACHINE CANNOT HOLD A SANDBOX: {[probe for probe in report.probes if not probe.ok]}")
     return made
@@ -401,3 +405,52 @@ async def test_python_works_inside(sandbox: Sandbox, base: Path) -> None:
 
     assert result.ok, result.stderr.text
     assert result.stdout.text.startswith("u ")
+
+
+# --- pure parts
+
+
+@given(chunks=st.lists(st.binary(max_size=300), max_size=20), head=st.integers(0, 64), tail=st.integers(0, 64))
+def test_a_keeper_keeps_the_true_head_and_tail(chunks: list[bytes], head: int, tail: int) -> None:
+    keeper = Keeper(head, tail)
+    for chunk in chunks:
+        keeper.feed(chunk)
+    whole, kept = b"".join(chunks), keeper.captured()
+
+    assert kept.total == len(whole)
+    assert kept.head == whole[:head]
+    assert kept.tail == (whole[head:][-tail:] if tail else b"")
+    assert kept.cut == max(0, len(whole) - head - tail)
+
+
+@given(
+    network=st.sampled_from(Network),
+    targets=st.lists(st.from_regex(r"/(opt|tmp|home/u|root)/[a-z]{1,8}", fullmatch=True), unique=True, max_size=4),
+    env=st.dictionaries(st.text(min_size=1), st.text()),
+)
+def test_nothing_is_mounted_after_the_workspace(network: Network, targets: list[str], env: dict[str, str]) -> None:
+    mounts = [Mount(Path("/"), target) for target in targets]
+    words = flags.options("/hold", network, mounts, Limits(), env, "/workspace")
+    at = max(index for index, word in enumerate(words) if word == "/hold/merged")
+
+    assert words[at - 1 :] == ["--bind", "/hold/merged", "/workspace", "--chdir", "/workspace", "--remount-ro", "/"]
+    assert {mount.target for mount in mounts} <= set(words)
+    assert words[0] == "--unshare-all"
+    assert ("--share-net" in words[:2]) == (network is Network.INSTALL)
+
+
+async def test_files_that_only_root_may_read_are_still_the_workspaces(sandbox: Sandbox, base: Path) -> None:
+    (base / "README.md").chmod(0o600)
+    (base / "src").chmod(0o700)
+    async with await sandbox.open(base) as session:
+        assert await sh(session, "cat README.md; echo x >src/calc.py; stat -c %U README.md") == "calc\nu\n"
+        assert [change.path for change in await session.changes()] == ["src/calc.py"]
+
+
+async def test_a_full_workspace_refuses_writes_with_a_sentence(sandbox: Sandbox, base: Path) -> None:
+    async with await sandbox.open(base, limits=Limits(disk_bytes=MIB)) as session:
+        with pytest.raises(UserError, match="full"):
+            await session.write("big", bytes(2 * MIB))
+        with pytest.raises(UserError, match="not a folder"):
+            await session.write("README.md/x", b"")
+        assert await session.changes() == ()
