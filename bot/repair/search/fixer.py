@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import posixpath
-import re
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,15 +13,12 @@ from bot.repair.base import Proposal, Task
 from bot.repair.search.evaluate import Bench, Tally, Want, evaluate
 from bot.repair.search.localise import Spectrum, Suspicion, rank
 from bot.repair.search.mutate import Mutation, mutations
-from bot.repair.search.source import Source, Unsupported
+from bot.repair.search.source import Source, Unsupported, editable
 from bot.repair.search.worker import Suite, WorkerFailed, spectrum, work
 from bot.sandbox.protocol import Session
 
 MOST_FILES, MOST_SUSPECTS, MOST_CANDIDATES, MOST_PASSING = 3000, 12, 20_000, 400
 PASSING_SECONDS = 30.0
-_TEST_FOLDERS = frozenset({"test", "tests", "testing"})
-_NOT_SOURCE = re.compile(r"(^|/)(\.|venv/|build/|dist/|docs?/|node_modules/|site-packages/)")
-_NOT_EDITED = frozenset({"conftest.py", "setup.py", "noxfile.py", "fabfile.py", "tasks.py"})
 
 
 class SearchFixer:
@@ -143,16 +138,6 @@ class _Search:
             per_second=round(tally.tried / tally.seconds, 1) if tally.seconds else 0.0,
             seconds=round(time.monotonic() - self._began, 2),
         )
-
-
-def editable(path: str, test_roots: Sequence[str]) -> bool:
-    """Whether search may edit `path`: the project's own source, never a test, a fixture or a build script."""
-    name, folders = posixpath.basename(path), posixpath.dirname(path).split("/")
-    if name in _NOT_EDITED or name.startswith("test_") or name.endswith("_test.py") or _NOT_SOURCE.search(path):
-        return False
-    if _TEST_FOLDERS.intersection(folders):
-        return False
-    return not any(root not in (".", "") and path.startswith(f"{root.rstrip('/')}/") for root in test_roots)
 
 
 def summary(source: Source, best: Mutation, others: Sequence[Mutation]) -> str:

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import ast
 import io
+import posixpath
 import re
 import tokenize
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -29,6 +30,9 @@ ATOMS = (
     ast.JoinedStr,
 )
 Function = ast.FunctionDef | ast.AsyncFunctionDef
+_TEST_FOLDERS = frozenset({"test", "tests", "testing"})
+_NOT_SOURCE = re.compile(r"(^|/)(\.|venv/|build/|dist/|docs?/|node_modules/|site-packages/)")
+_NOT_EDITED = frozenset({"conftest.py", "setup.py", "noxfile.py", "fabfile.py", "tasks.py"})
 
 
 class Unsupported(Exception):
@@ -138,6 +142,16 @@ class Source:
         loose = isinstance(parent, ast.Return | ast.Assign | ast.AugAssign | ast.keyword | ast.If | ast.While)
         loose = loose or (isinstance(parent, ast.Call) and node is not parent.func)
         return text if loose and "\n" not in text else f"({text})"
+
+
+def editable(path: str, test_roots: Sequence[str]) -> bool:
+    """Whether a fixer may edit `path`: the project's own source, never a test, a fixture or a build script."""
+    name, folders = posixpath.basename(path), posixpath.dirname(path).split("/")
+    if name in _NOT_EDITED or name.startswith("test_") or name.endswith("_test.py") or _NOT_SOURCE.search(path):
+        return False
+    if _TEST_FOLDERS.intersection(folders):
+        return False
+    return not any(root not in (".", "") and path.startswith(f"{root.rstrip('/')}/") for root in test_roots)
 
 
 def _parsed(content: bytes) -> ast.Module:

@@ -34,7 +34,7 @@ def _trace(channel: Channel, job: Job) -> None:
 
     def body(say: Say) -> None:
         looking.start()
-        start(job["paths"], lambda suite: _Spectrum(channel, job, suite, looking, files, say).take())
+        start(job["root"], job["paths"], lambda suite: _Spectrum(channel, job, suite, looking, files, say).take())
 
     messages = forked(channel, body, job["start_seconds"])
     data = json.dumps({"messages": messages, "seconds": time.monotonic() - began}).encode()

@@ -55,7 +55,7 @@ class Suite:
         return "passed" if self._outcomes else "failed"
 
 
-def start(paths: list[str], ready: Ready) -> None:
+def start(root: str, paths: list[str], ready: Ready) -> None:
     """Collect `paths` with the target's own configuration and call `ready`; never returns."""
     options = [
         "-qq",
@@ -67,6 +67,8 @@ def start(paths: list[str], ready: Ready) -> None:
         "-p",
         "no:faulthandler",
     ]
+    # As checks.python_tests runs them, so that node ids are the same.
+    options += ["--rootdir", root, "--maxfail=0", "--continue-on-collection-errors"]
     # A plugin's workers would take the tests away from this process, and coverage would take its tracer.
     if importlib.util.find_spec("xdist") is not None:
         options += ["-n0"]

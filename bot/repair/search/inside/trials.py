@@ -50,7 +50,10 @@ class Hot:
         if self._pid == 0:
             self._socket.close()
             channel.close()
-            child(lambda say: start(job["paths"], lambda suite: _serve(suite, channel, job, there)), there.fileno())
+            child(
+                lambda say: start(job["root"], job["paths"], lambda suite: _serve(suite, channel, job, there)),
+                there.fileno(),
+            )
         there.close()
         self._ready = list(heard(self._socket.fileno(), float(job["start_seconds"])))[-1]
         self.seconds = time.monotonic() - began
@@ -129,6 +132,6 @@ class Cool:
         wanted = list(targets or job["targets"])
 
         def body(say: Say) -> None:
-            start(job["paths"], lambda suite: attempt(suite, wanted, others, job["suite_seconds"], say))
+            start(job["root"], job["paths"], lambda suite: attempt(suite, wanted, others, job["suite_seconds"], say))
 
         return forked(self._channel, body, job["target_seconds"] + self._extra)[-1]
