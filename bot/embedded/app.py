@@ -15,6 +15,7 @@ from bot.embedded import rest
 from bot.embedded.auth import Caller, Denied, identify
 from bot.embedded.errors import ApiError, not_found
 from bot.embedded.git_http import serve_git
+from bot.embedded.gitrepo import GitError
 from bot.embedded.hub import Hub
 from bot.embedded.pages import page_routes
 from bot.embedded.setup_pages import setup_routes
@@ -47,7 +48,11 @@ def _serve(hub: Hub, endpoint: Endpoint) -> Callable[[Request], Awaitable[Respon
         try:
             caller = identify(hub, _credential(request))
             limits = _limit(hub, caller, free=endpoint.path == "/rate_limit")
+            if endpoint.method == "POST":
+                _limit_writes(hub, caller)
             response = await endpoint(await _call(hub, request, caller))
+        except GitError as error:
+            return _failure(ApiError(422, f"git refused: {error}"[:500]), {})
         except Denied as error:
             return _failure(ApiError(401, str(error)), {})
         except ApiError as error:
@@ -75,7 +80,8 @@ async def _body(request: Request) -> dict[str, Any]:
         return {}
     try:
         body = json.loads(raw)
-    except ValueError as error:
+        json.dumps(body, ensure_ascii=False).encode()  # half of a surrogate pair is no text
+    except (ValueError, RecursionError) as error:
         raise ApiError(400, "Problems parsing JSON") from error
     if isinstance(body, list) and request.url.path.endswith("/labels"):
         return {"labels": body}
@@ -102,6 +108,13 @@ def _limit(hub: Hub, caller: Caller, *, free: bool) -> dict[str, str]:
     if used > limit and not free:
         raise ApiError(403, f"API rate limit exceeded for {caller.key}.", headers=headers)
     return headers
+
+
+def _limit_writes(hub: Hub, caller: Caller) -> None:
+    wait = hub.limits.write(caller.key, hub.now())
+    if wait:
+        message = "You have exceeded a secondary rate limit and have been temporarily blocked from content creation."
+        raise ApiError(403, message, headers={"Retry-After": str(wait)})
 
 
 def _failure(error: ApiError, headers: dict[str, str]) -> Response:

@@ -6,6 +6,7 @@ Called by `bot.embedded.actions` and `bot.embedded.rest`; nothing here knows of 
 
 import asyncio
 import os
+import re
 import tempfile
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
@@ -16,6 +17,7 @@ from pathlib import Path
 from bot.embedded.gitdiff import FileDiff, file_diffs, patches_by_path
 
 ZERO = "0" * 40
+_SHA = re.compile(r"[0-9a-f]{40}")
 EMPTY_TREE = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
 
 
@@ -103,7 +105,9 @@ class BareRepository:
         return out.decode().strip() or None if out is not None else None
 
     async def kind(self, sha: str) -> str | None:
-        """`commit`, `tree`, `blob`, `tag`, or None when there is no such object."""
+        """`commit`, `tree`, `blob`, `tag`, or None when there is no such object (or it is no full sha at all)."""
+        if not _SHA.fullmatch(sha):
+            return None
         out = await self._try("cat-file", "-t", sha)
         return out.decode().strip() if out is not None else None
 
@@ -140,7 +144,7 @@ class BareRepository:
     async def tree(self, sha: str, *, recursive: bool = False, path: str = "") -> list[TreeEntry]:
         """The entries of a tree; recursive lists the subtrees too, as GitHub does."""
         flags = ["-r", "-t"] if recursive else []
-        out = await self._run("ls-tree", "-l", "-z", *flags, sha, *([path] if path else []))
+        out = await self._run("ls-tree", "-l", "-z", *flags, "--", sha, *([path] if path else []))
         return [_tree_entry(row) for row in out.decode(errors="surrogateescape").split("\0") if row]
 
     async def blob(self, sha: str) -> bytes:
@@ -257,6 +261,7 @@ def environment() -> dict[str, str]:
         "GIT_CONFIG_NOSYSTEM": "1",
         "GIT_CONFIG_GLOBAL": os.devnull,
         "GIT_TERMINAL_PROMPT": "0",
+        "GIT_LITERAL_PATHSPECS": "1",
         "GIT_NO_REPLACE_OBJECTS": "1",
     }
 
@@ -294,8 +299,14 @@ def _fast_import(
 
 
 def _fast_import_file(path: str, content: str | bytes | None) -> bytes:
+    quoted = b'"' + _quoted(path) + b'"'
     if content is None:
-        return f"D {path}".encode()
+        return b"D " + quoted
     data = content.encode() if isinstance(content, str) else content
     mode = "100755" if data.startswith(b"#!") else "100644"
-    return f"M {mode} inline {path}\ndata {len(data)}\n".encode() + data
+    return f"M {mode} inline ".encode() + quoted + f"\ndata {len(data)}\n".encode() + data
+
+
+def _quoted(path: str) -> bytes:
+    escaped = path.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+    return escaped.encode(errors="surrogateescape")

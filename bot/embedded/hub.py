@@ -20,10 +20,12 @@ from bot.embedded.urls import Urls, node_id
 
 @dataclass(slots=True)
 class Limits:
-    """Requests that a caller may make an hour; `used` counts by caller and hour."""
+    """What a caller may do: requests an hour, and, when set, content writes a minute (GitHub: about 80)."""
 
     per_hour: int = 5000
+    writes_per_minute: int | None = None
     used: dict[tuple[str, int], int] = field(default_factory=dict)
+    writes: dict[tuple[str, int], int] = field(default_factory=dict)
 
     def count(self, caller: str, now: datetime, cost: int = 1) -> tuple[int, int]:
         """Count a request; returns (used, epoch second of the reset)."""
@@ -31,6 +33,13 @@ class Limits:
         used = self.used.get((caller, hour), 0) + cost
         self.used[caller, hour] = used
         return used, (hour + 1) * 3600
+
+    def write(self, caller: str, now: datetime) -> int:
+        """Count a content write; the seconds to wait when it is one too many, else 0."""
+        minute, second = divmod(int(now.timestamp()), 60)
+        written = self.writes.get((caller, minute), 0) + 1
+        self.writes[caller, minute] = written
+        return 60 - second if self.writes_per_minute is not None and written > self.writes_per_minute else 0
 
 
 @dataclass(slots=True)

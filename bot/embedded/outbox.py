@@ -128,7 +128,7 @@ class Outbox:
                 await self._send(client, self._pending.popleft())
 
     async def _send(self, client: httpx.AsyncClient, delivery: Delivery) -> None:
-        body = json.dumps(delivery.payload, ensure_ascii=False, separators=(",", ":")).encode()
+        body = json.dumps(delivery.payload, ensure_ascii=False, separators=(",", ":")).encode(errors="replace")
         delivery.request_headers = _headers(delivery, body)
         started = time.monotonic()
         if delivery.app.webhook_url is None:
@@ -137,7 +137,7 @@ class Outbox:
             answer = await client.post(delivery.app.webhook_url, content=body, headers=delivery.request_headers)
         except httpx.TimeoutException:
             delivery.status = "timed out"
-        except (httpx.TransportError, OSError):
+        except (httpx.TransportError, httpx.InvalidURL, OSError):
             delivery.status = "failed to connect to host"
         else:
             delivery.status = "OK" if answer.is_success else answer.reason_phrase or str(answer.status_code)

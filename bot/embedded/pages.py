@@ -32,7 +32,8 @@ def page_routes(hub: Hub) -> list[Route]:
         _route(hub, "/runs/{run_id:int}", run_page),
         _route(hub, "/commit/{sha}", commit_page),
         _route(hub, "/compare/{span:path}", compare_page),
-        _route(hub, "/blob/{ref}/{path:path}", blob_page),
+        _route(hub, "/blob/{place:path}", blob_page),
+        _route(hub, "/raw/{place:path}", raw_page),
         _route(hub, "", repository_page),
     ]
 
@@ -111,13 +112,31 @@ async def compare_page(hub: Hub, request: Request, repo: Repository) -> Response
 
 async def blob_page(hub: Hub, request: Request, repo: Repository) -> Response:
     """A file's text at a branch or commit."""
-    ref, path = request.path_params["ref"], request.path_params["path"]
-    sha = await repo.git.resolve(ref)
-    found = await repo.git.tree(sha, path=path) if sha else []
-    if not found or found[0].type != "blob":
+    found = await _blob(repo, request.path_params["place"])
+    if found is None:
         return _missing(hub)
-    text = (await repo.git.blob(found[0].sha)).decode(errors="replace")
-    return render("blob.html", hub, repo=repo, ref=ref, path=path, text=text)
+    ref, path, data = found
+    return render("blob.html", hub, repo=repo, ref=ref, path=path, text=data.decode(errors="replace"))
+
+
+async def raw_page(hub: Hub, request: Request, repo: Repository) -> Response:
+    """A file's bytes, always as plain text: what somebody committed must not run as a page."""
+    found = await _blob(repo, request.path_params["place"])
+    if found is None:
+        return _missing(hub)
+    return PlainTextResponse(found[2], headers={"X-Content-Type-Options": "nosniff"})
+
+
+async def _blob(repo: Repository, place: str) -> tuple[str, str, bytes] | None:
+    # A branch may hold slashes: the shortest beginning that is a branch or commit is the ref.
+    parts = place.split("/")
+    for length in range(1, len(parts)):
+        ref, path = "/".join(parts[:length]), "/".join(parts[length:])
+        sha = await repo.git.resolve(ref)
+        found = await repo.git.tree(sha, path=path) if sha and path else []
+        if found and found[0].type == "blob":
+            return ref, path, await repo.git.blob(found[0].sha)
+    return None
 
 
 def _route(hub: Hub, tail: str, page: Page) -> Route:

@@ -34,7 +34,8 @@ _HEADERS = {
 def render(template: str, hub: Hub, status: int = 200, **values: Any) -> HTMLResponse:
     """A page of a template; `hub` and `values` are its variables."""
     text = _environment().get_template(template).render(hub=hub, **values)
-    return HTMLResponse(text, status, headers=_HEADERS)
+    # A file's name may be no UTF-8: it is shown with question marks.
+    return HTMLResponse(text.encode(errors="replace"), status, headers=_HEADERS)
 
 
 def markdown(text: str | None) -> Markup:

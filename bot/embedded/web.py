@@ -6,6 +6,7 @@
 import json
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl, urlencode
 
@@ -59,6 +60,17 @@ class Call:
         """A query parameter."""
         return self.request.query_params.get(name, default)
 
+    def moment(self, name: str) -> datetime | None:
+        """A query parameter that is a time (ISO 8601; UTC when it does not say), None when missing; 422."""
+        text = self.query(name)
+        if not text:
+            return None
+        try:
+            moment = datetime.fromisoformat(text)
+        except ValueError as error:
+            raise invalid("Query", name) from error
+        return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
     def issue(self, name: str = "issue_number") -> Issue:
         """The issue (or pull request) that the path names; 404."""
         issue = self.repo.issues.get(self.number(name))
@@ -104,7 +116,7 @@ class Call:
 
     def flag(self, name: str) -> bool:
         """A boolean of the body, false when missing; 422 when it is anything else."""
-        value = self.body.get(name, False)
+        value = self.body.get(name) or False
         if not isinstance(value, bool):
             raise ApiError(422, f"Invalid request.\n\nFor 'properties/{name}', {json.dumps(value)} is not a boolean.")
         return value
@@ -183,7 +195,7 @@ def endpoint(
 
 def answer(data: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
     """A JSON response."""
-    body = json.dumps(data, ensure_ascii=False, separators=(",", ":")).encode()
+    body = json.dumps(data, ensure_ascii=False, separators=(",", ":")).encode(errors="replace")
     return Response(body, status, headers=headers, media_type=JSON_TYPE)
 
 

@@ -2,10 +2,12 @@
 
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import httpx
+import jwt
 import pytest
 from starlette.types import Receive, Scope, Send
 
@@ -60,6 +62,13 @@ class World:
     async def events(self) -> list[tuple[str, str | None]]:
         await self.github.drain()
         return [(each.event, each.action) for each in self.github.deliveries]
+
+
+def app_jwt(app: App, **claims: object) -> str:
+    """What an app signs in with; `claims` replace the usual ones."""
+    now = int(datetime.now(UTC).timestamp())
+    known = {"iss": str(app.id), "iat": now - 30, "exp": now + 500}
+    return jwt.encode({**known, **claims}, app.private_key, algorithm="RS256")
 
 
 @pytest.fixture(scope="session")

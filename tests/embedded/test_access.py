@@ -7,8 +7,8 @@ import httpx
 import pytest
 
 from bot.embedded.github import GitHub
-from tests.embedded.conftest import World
-from tests.embedded.test_tour import REPO, app_jwt
+from tests.embedded.conftest import World, app_jwt
+from tests.embedded.test_tour import REPO
 
 
 @pytest.mark.parametrize(
@@ -20,20 +20,19 @@ from tests.embedded.test_tour import REPO, app_jwt
     ],
 )
 async def test_a_bad_jwt_is_refused(world: World, claims: dict[str, object], message: str) -> None:
-    async with world.client(app_jwt(world, **claims)) as client:
+    async with world.client(app_jwt(world.app, **claims)) as client:
         refused = await client.get("/app")
     assert (refused.status_code, refused.json()["message"]) == (401, message)
 
 
 async def test_a_jwt_signed_by_another_key_is_refused(world: World) -> None:
     other = world.github.create_app("other")
-    forged = World(world.github, other, world.repo, world.installation, world.receiver)
-    async with world.client(app_jwt(forged, iss=str(world.app.id))) as client:
+    async with world.client(app_jwt(other, iss=str(world.app.id))) as client:
         assert (await client.get("/app")).json()["message"] == "A JSON web token could not be decoded"
 
 
 async def test_a_jwt_is_for_app_routes_only(world: World) -> None:
-    async with world.client(app_jwt(world)) as client:
+    async with world.client(app_jwt(world.app)) as client:
         assert (await client.get(f"{REPO}/issues")).status_code == 401
     async with world.bot() as client:
         assert (await client.get("/app")).status_code == 401
@@ -41,10 +40,12 @@ async def test_a_jwt_is_for_app_routes_only(world: World) -> None:
 
 async def test_a_token_cannot_have_more_than_was_granted(world: World) -> None:
     path = f"/app/installations/{world.installation.id}/access_tokens"
-    async with world.client(app_jwt(world)) as client:
+    async with world.client(app_jwt(world.app)) as client:
         refused = await client.post(path, json={"permissions": {"administration": "write"}})
         assert refused.status_code == 422
-        assert (await client.post(path, json={"repositories": ["nothing"]})).status_code == 422
+        bad: list[dict[str, object]] = [{"repositories": ["nothing"]}, {"repository_ids": "x"}]
+        for body in [*bad, {"permissions": {"issues": []}}]:
+            assert (await client.post(path, json=body)).status_code == 422, body
         assert (await client.post("/app/installations/1/access_tokens")).status_code == 404
         world.installation.suspended_at = datetime.now(UTC)
         assert (await client.post(path)).status_code == 403
@@ -64,7 +65,7 @@ async def test_a_narrow_token_is_held_to_its_permissions(world: World) -> None:
 async def test_a_token_narrowed_to_one_repository_does_not_reach_another(world: World) -> None:
     await world.github.create_repository("acme/secret", private=True)
     path = f"/app/installations/{world.installation.id}/access_tokens"
-    async with world.client(app_jwt(world)) as client:
+    async with world.client(app_jwt(world.app)) as client:
         token = (await client.post(path, json={"repository_ids": [world.repo.id]})).json()["token"]
     async with world.client(token) as client:
         assert (await client.get("/repos/acme/secret")).status_code == 404

@@ -37,6 +37,7 @@ async def test_every_page_shows_what_it_should_and_escapes(world: World) -> None
         f"/acme/calc/runs/{made['id']}": "Proof",
         f"/acme/calc/commit/{sha}": "Verified",
         f"/acme/calc/blob/{sha}/calc.py": "a = ",
+        "/acme/calc/blob/fettle/issue-1/calc.py": "a = ",
         "/acme/calc/compare/main...fettle/issue-1": "calc.py",
         "/apps/fettle": "acme",
         "/apps/fettle/installations/new": "Install on acme",
@@ -50,6 +51,8 @@ async def test_every_page_shows_what_it_should_and_escapes(world: World) -> None
             assert "fettle:sticky" not in shown.text, path
             assert "default-src 'none'" in shown.headers["content-security-policy"]
         assert "👀" in (await page.get("/acme/calc/issues/1")).text
+        raw = await page.get("/acme/calc/raw/main/calc.py")
+        assert (raw.text, raw.headers["content-type"]) == ("a = 1\n", "text/plain; charset=utf-8")
         assert "+a = " in (await page.get("/acme/calc/pull/2.diff")).text
 
 

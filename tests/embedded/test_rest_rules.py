@@ -47,6 +47,16 @@ async def test_the_rate_limit_counts_and_ends(world: World) -> None:
         assert (await client.get("/rate_limit")).status_code == 200
 
 
+async def test_too_much_content_at_once_is_a_secondary_limit(world: World) -> None:
+    world.github.hub.limits.writes_per_minute = 1
+    async with world.bot() as client:
+        answers = [await client.post(f"{REPO}/issues", json={"title": "x"}) for _ in range(3)]
+    refused = [each for each in answers if each.status_code == 403]
+    assert len(refused) >= 1  # the minute may turn in between
+    assert 1 <= int(refused[0].headers["retry-after"]) <= 60
+    assert "secondary rate limit" in refused[0].json()["message"]
+
+
 async def test_a_second_pull_request_for_a_branch_is_422(world: World) -> None:
     async with world.bot() as client:
         await branch(client)
@@ -101,6 +111,7 @@ async def test_trees_are_guarded(world: World) -> None:
             {"path": "../x", "mode": "100644", "content": ""},
             {"path": "a/.git/config", "mode": "100644", "content": ""},
             {"path": "x", "mode": "777", "content": ""},
+            {"path": "x\0y", "mode": "100644", "content": ""},
             {"path": "x", "mode": "100644"},
             {"path": "x", "mode": "100644", "sha": "1" * 40},
         ):
@@ -120,11 +131,22 @@ async def test_a_commit_of_somebody_named_is_not_verified(world: World) -> None:
         assert made["author"]["date"] == "2026-01-02T03:04:05+00:00"
 
 
+async def test_what_git_refuses_is_422(world: World) -> None:
+    async with world.bot() as client:
+        tree = (await client.get(f"{REPO}/git/trees/main")).json()["sha"]
+        for change in ({"message": "a\0b"}, {"author": {"name": "<>", "email": "a@b.c", "date": "soon"}}):
+            body = {"message": "m", "tree": tree, **change}
+            assert (await client.post(f"{REPO}/git/commits", json=body)).status_code == 422, change
+        assert (await client.get(f"{REPO}/contents/-x")).status_code == 404
+        assert (await client.get(f"{REPO}/commits", params={"path": ":(bad"})).json() == []
+
+
 async def test_bad_bodies(world: World) -> None:
     async with world.bot() as client:
         broken = await client.post(f"{REPO}/issues", content=b"{")
         assert (broken.status_code, broken.json()["message"]) == (400, "Problems parsing JSON")
         assert (await client.post(f"{REPO}/issues", json=[1])).status_code == 400
+        assert (await client.post(f"{REPO}/issues", content=b'{"title": "\\ud800"}')).status_code == 400
         missing = await client.post(f"{REPO}/issues", json={})
         assert missing.json()["errors"] == [{"resource": "Issue", "field": "title", "code": "missing_field"}]
         assert (await client.post(f"{REPO}/issues", json={"title": 7})).status_code == 422
@@ -147,6 +169,10 @@ async def test_check_runs_are_guarded(world: World) -> None:
             {"status": "completed"},
             {"conclusion": "splendid"},
             {"output": {"title": "t"}},
+            {"output": {"title": 7, "summary": "s"}},
+            {"output": {"summary": "s", "annotations": 5}},
+            {"details_url": 7},
+            {"started_at": "yesterday"},
             {"output": {"title": "t", "summary": "s", "annotations": [note] * 51}},
             {"output": {"title": "t", "summary": "s", "annotations": [{**note, "annotation_level": "loud"}]}},
         ):

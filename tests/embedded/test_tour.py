@@ -1,20 +1,12 @@
 """Every endpoint once, so that every shape meets GitHub's description (else the `checker` fixture fails the test)."""
 
 import base64
-from datetime import UTC, datetime
 
 import httpx
-import jwt
 
-from tests.embedded.conftest import World
+from tests.embedded.conftest import World, app_jwt
 
 REPO = "/repos/acme/calc"
-
-
-def app_jwt(world: World, **claims: object) -> str:
-    now = int(datetime.now(UTC).timestamp())
-    known = {"iss": str(world.app.id), "iat": now - 30, "exp": now + 500}
-    return jwt.encode({**known, **claims}, world.app.private_key, algorithm="RS256")
 
 
 async def branch(client: httpx.AsyncClient, name: str = "fettle/issue-1", content: str = "a = 2\n") -> str:
@@ -30,7 +22,7 @@ async def branch(client: httpx.AsyncClient, name: str = "fettle/issue-1", conten
 
 
 async def test_the_app_about_itself(world: World) -> None:
-    async with world.client(app_jwt(world)) as client:
+    async with world.client(app_jwt(world.app)) as client:
         place = f"/app/installations/{world.installation.id}"
         for path in ("/app", "/app/installations", place, f"{REPO}/installation", "/users/acme/installation"):
             assert (await client.get(path)).status_code == 200, path
@@ -48,7 +40,7 @@ async def test_deliveries(world: World) -> None:
     world.repo.open_issue("broken", labels=["autofix"])
     world.github.ping(world.app)
     await world.github.drain()
-    async with world.client(app_jwt(world)) as client:
+    async with world.client(app_jwt(world.app)) as client:
         rows = (await client.get("/app/hook/deliveries", params={"per_page": 2})).json()
         one = (await client.get(f"/app/hook/deliveries/{rows[1]['id']}")).json()
         assert (one["event"], one["action"], one["response"]["payload"]) == ("issues", "labeled", "taken")

@@ -5,8 +5,8 @@ import hmac
 import json
 import uuid
 
-from tests.embedded.conftest import World
-from tests.embedded.test_tour import REPO, app_jwt
+from tests.embedded.conftest import World, app_jwt
+from tests.embedded.test_tour import REPO
 
 
 async def test_an_issue_with_a_label_is_opened_then_labeled(world: World) -> None:
@@ -121,7 +121,7 @@ async def test_a_failed_delivery_is_kept_and_can_be_sent_again(world: World) -> 
     world.repo.open_issue("broken")
     await world.github.drain()
     world.receiver.status = 202
-    async with world.client(app_jwt(world)) as client:
+    async with world.client(app_jwt(world.app)) as client:
         failed = (await client.get("/app/hook/deliveries", params={"status": "failure"})).json()
         assert [(row["event"], row["status_code"]) for row in failed] == [("issues", 500)]
         await client.post(f"/app/hook/deliveries/{failed[0]['id']}/attempts")
@@ -137,7 +137,7 @@ async def test_deliveries_are_paged_by_cursor(world: World) -> None:
     for number in range(4):
         world.repo.open_issue(str(number))
     await world.github.drain()
-    async with world.client(app_jwt(world)) as client:
+    async with world.client(app_jwt(world.app)) as client:
         page = await client.get("/app/hook/deliveries", params={"per_page": 3})
         ids = [row["id"] for row in page.json()]
         ids += [row["id"] for row in (await client.get(page.links["next"]["url"])).json()]

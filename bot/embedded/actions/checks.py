@@ -68,11 +68,11 @@ async def set_status(hub: Hub, repo: Repository, actor: Account, sha: str, body:
         hub.state.new_id(),
         sha,
         state,
-        str(body.get("context") or "default"),
+        _optional(body, "context") or "default",
         actor,
         hub.now(),
-        body.get("description"),
-        body.get("target_url"),
+        _optional(body, "description"),
+        _optional(body, "target_url"),
     )
     repo.statuses.append(made)
     return made
@@ -80,8 +80,8 @@ async def set_status(hub: Hub, repo: Repository, actor: Account, sha: str, body:
 
 def _apply(hub: Hub, run: CheckRun, body: dict[str, Any]) -> None:
     _apply_status(hub, run, body)
-    run.external_id = body.get("external_id", run.external_id)
-    run.details_url = body.get("details_url", run.details_url)
+    run.external_id = _optional(body, "external_id") or run.external_id
+    run.details_url = _optional(body, "details_url") or run.details_url
     run.actions = body.get("actions", run.actions)
     output = body.get("output")
     if output is None:
@@ -89,6 +89,10 @@ def _apply(hub: Hub, run: CheckRun, body: dict[str, Any]) -> None:
     if not isinstance(output, dict) or not output.get("summary"):
         raise ApiError(422, 'Invalid request.\n\n"summary" wasn\'t supplied.')
     annotations = output.get("annotations") or []
+    if not isinstance(annotations, list) or not all(isinstance(row, dict) for row in annotations):
+        raise invalid("CheckRun", "annotations")
+    if any(not isinstance(output.get(key) or "", str) for key in ("title", "summary", "text")):
+        raise invalid("CheckRun", "output")
     if len(annotations) > MOST_ANNOTATIONS:
         raise ApiError(
             422,
@@ -131,6 +135,13 @@ def _needed(body: dict[str, Any], key: str) -> str:
     value = body.get(key)
     if not isinstance(value, str) or not value:
         raise ApiError(422, f'Invalid request.\n\n"{key}" wasn\'t supplied.')
+    return value
+
+
+def _optional(body: dict[str, Any], key: str) -> str | None:
+    value = body.get(key)
+    if value is not None and not isinstance(value, str):
+        raise ApiError(422, f"Invalid request.\n\nFor 'properties/{key}', it is not a string.")
     return value
 
 

@@ -10,6 +10,7 @@ from bot.embedded.shapes.pulls import pull_request
 from bot.embedded.state import REACTIONS, Account, App, Comment, Issue, Label, Reaction, Repository
 
 LONGEST_BODY = 65536
+LONGEST_TITLE = 256
 
 
 def open_issue(
@@ -23,7 +24,7 @@ def open_issue(
     via: App | None = None,
 ) -> Issue:
     """Open an issue; emits `opened`, then `labeled` for each label and `assigned` for each assignee."""
-    check_body("Issue", body)
+    check_text("Issue", title, body)
     now = hub.now()
     issue = Issue(hub.state.new_id(), next_number(repo), title, body, actor, now, now, via)
     people = find_assignees(hub, assignees or [])
@@ -42,7 +43,7 @@ def edit_issue(
     hub: Hub, repo: Repository, issue: Issue, actor: Account, *, title: str | None = None, body: str | None = None
 ) -> None:
     """Change title or body (None keeps); emits `edited` when something changed."""
-    check_body("Issue", body)
+    check_text("Issue", title, body)
     changes: dict[str, Any] = {}
     if title is not None and title != issue.title:
         changes["title"], issue.title = {"from": issue.title}, title
@@ -109,7 +110,7 @@ def set_assignees(hub: Hub, repo: Repository, issue: Issue, actor: Account, logi
 
 def comment(hub: Hub, repo: Repository, issue: Issue, actor: Account, body: str, via: App | None = None) -> Comment:
     """Comment on an issue or pull request; emits `issue_comment` `created`."""
-    check_body("IssueComment", body)
+    check_text("IssueComment", None, body)
     now = hub.now()
     made = Comment(hub.state.new_id(), issue.number, actor, body, now, now, via)
     repo.comments[made.id] = made
@@ -120,7 +121,7 @@ def comment(hub: Hub, repo: Repository, issue: Issue, actor: Account, body: str,
 
 def edit_comment(hub: Hub, repo: Repository, value: Comment, actor: Account, body: str) -> None:
     """Change a comment; emits `edited`."""
-    check_body("IssueComment", body)
+    check_text("IssueComment", None, body)
     before, value.body = value.body, body
     value.updated_at = hub.now()
     _emit_comment(hub, repo, value, "edited", actor, changes={"body": {"from": before}})
@@ -174,10 +175,11 @@ def next_number(repo: Repository) -> int:
     return max(repo.issues, default=0) + 1
 
 
-def check_body(resource: str, body: str | None) -> None:
-    """422 when a body is longer than GitHub takes."""
-    if body is not None and len(body) > LONGEST_BODY:
-        raise invalid(resource, "body", "custom", f"body is too long (maximum is {LONGEST_BODY} characters)")
+def check_text(resource: str, title: str | None, body: str | None) -> None:
+    """422 when a title or a body is longer than GitHub takes."""
+    for name, text, longest in (("title", title, LONGEST_TITLE), ("body", body, LONGEST_BODY)):
+        if text is not None and len(text) > longest:
+            raise invalid(resource, name, "custom", f"{name} is too long (maximum is {longest} characters)")
 
 
 def unique(items: Any) -> list[Any]:

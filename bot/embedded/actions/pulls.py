@@ -27,7 +27,7 @@ async def open_pull(
 ) -> Issue:
     """Open a pull request; emits `opened`. 422 as GitHub gives it: unknown branch, nothing between, or one exists."""
     head = _branch_of(repo, head)
-    issues.check_body("PullRequest", body)
+    issues.check_text("PullRequest", title, body)
     head_sha = await _branch_sha(repo, head, "head")
     base_sha = await _branch_sha(repo, base, "base")
     if await repo.git.merge_base(base_sha, head_sha) in (head_sha, None):

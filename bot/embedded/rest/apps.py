@@ -46,8 +46,10 @@ async def create_token(call: Call) -> Response:
     installation = _installation(call)
     chosen = _chosen(call, installation)
     permissions = call.body.get("permissions")
-    if permissions is not None and not isinstance(permissions, dict):
-        raise ApiError(422, "Invalid request.\n\nFor 'properties/permissions', it is not an object.")
+    if not isinstance(permissions or {}, dict) or not all(
+        isinstance(each, str) for each in (permissions or {}).values()
+    ):
+        raise ApiError(422, "Invalid request.\n\nFor 'properties/permissions', it is not an object of strings.")
     token = accounts.create_token(call.hub, installation, permissions=permissions, repositories=chosen)
     return answer(shapes.token(call.hub.urls, token, _covered(call, token.repository_ids)), 201)
 
@@ -125,6 +127,8 @@ def _chosen(call: Call, installation: Installation) -> list[Repository] | None:
     names, ids = call.texts("repositories"), call.body.get("repository_ids")
     if names is None and ids is None:
         return None
+    if ids is not None and (not isinstance(ids, list) or not all(isinstance(each, int) for each in ids)):
+        raise ApiError(422, "Invalid request.\n\nFor 'properties/repository_ids', it is not an array of integers.")
     reach = call.hub.state.repositories_of(installation)
     wanted = {name.lower() for name in names or []}
     chosen = [repo for repo in reach if repo.name.lower() in wanted or repo.id in (ids or [])]

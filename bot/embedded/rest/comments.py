@@ -1,7 +1,5 @@
 """Comments on issues and pull requests (docs: issue comments)."""
 
-from datetime import datetime
-
 from starlette.responses import Response
 
 from bot.embedded.actions import issues as actions
@@ -73,11 +71,8 @@ def _own(call: Call) -> Comment:
 
 
 def _since(call: Call, comments: list[Comment]) -> list[Comment]:
-    since = call.query("since")
-    if not since:
-        return comments
-    moment = datetime.fromisoformat(since)
-    return [comment for comment in comments if comment.updated_at >= moment]
+    since = call.moment("since")
+    return [comment for comment in comments if since is None or comment.updated_at >= since]
 
 
 def _shape(call: Call, comment: Comment) -> dict[str, object]:

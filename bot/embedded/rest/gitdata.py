@@ -175,7 +175,8 @@ def _checked_row(row: Any) -> bool:
         raise unprocessable("Must supply a valid tree.mode")
     path = row["path"]
     if (
-        not path
+        "\0" in path
+        or not path
         or path.startswith("/")
         or any(part in ("", ".", "..") or part.lower() == ".git" for part in path.split("/"))
     ):

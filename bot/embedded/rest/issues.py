@@ -1,7 +1,5 @@
 """Issues (docs: issues). Pull requests are issues too, as on GitHub."""
 
-from datetime import datetime
-
 from starlette.responses import Response
 
 from bot.embedded.actions import issues as actions
@@ -66,14 +64,14 @@ def _matches(call: Call, issue: Issue) -> bool:
     state = call.query("state", "open")
     names = {label.name.lower() for label in issue.labels}
     wanted = {name.strip().lower() for name in call.query("labels").split(",") if name.strip()}
-    creator, assignee, since = call.query("creator"), call.query("assignee"), call.query("since")
+    creator, assignee, since = call.query("creator"), call.query("assignee"), call.moment("since")
     logins = [person.login.lower() for person in issue.assignees]
     return (
         state in ("all", issue.state)
         and wanted <= names
         and (not creator or issue.user.login.lower() == creator.lower())
         and (not assignee or assignee == "*" or assignee.lower() in logins)
-        and (not since or issue.updated_at >= datetime.fromisoformat(since))
+        and (since is None or issue.updated_at >= since)
     )
 
 

@@ -70,7 +70,7 @@ async def add_collaborator(call: Call) -> Response:
     account = call.hub.state.accounts.get(call.path("username").lower())
     if account is None:
         raise not_found()
-    asked = {"pull": "read", "push": "write"}.get(wanted := call.body.get("permission", "push"), wanted)
+    asked = {"pull": "read", "push": "write"}.get(wanted := call.text("permission", "Repository") or "push", wanted)
     if asked not in list(Role):
         raise ApiError(422, "Validation Failed")
     call.repo.collaborators[account.login.lower()] = Role(asked)
