@@ -36,6 +36,15 @@ SHARED = (
 # Where the host's own network is shared, names must resolve as they do there.
 RESOLVER = ("/etc/hosts", "/etc/resolv.conf", "/etc/gai.conf")
 
+BUNDLES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt")
+BUNDLE_NAMES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "PIP_CERT", "NODE_EXTRA_CA_CERTS")
+
+
+def variables(network: Network) -> dict[str, str]:
+    """What makes installers trust the certificates of this machine (a company has its own), not those they bring."""
+    bundle = next((path for path in BUNDLES if Path(path).is_file()), "")
+    return dict.fromkeys(BUNDLE_NAMES, bundle) if bundle and network is Network.INSTALL else {}
+
 
 def binds(files: str, network: Network) -> list[str]:
     """The read-only binds of /etc for bwrap; the synthetic files lie in the folder `files`."""

@@ -63,7 +63,11 @@ def options(
             "1000",
         ),
         *("--cap-drop", "ALL", "--new-session", "--die-with-parent", "--clearenv"),
-        *(word for name, value in {**DEFAULT_ENV, **env}.items() for word in ("--setenv", name, value)),
+        *(
+            word
+            for name, value in {**DEFAULT_ENV, **etc.variables(network), **env}.items()
+            for word in ("--setenv", name, value)
+        ),
         *("--hostname", "sbx", *_system(), *etc.binds(f"{hold}/files", network)),
         *(word for flags in early for word in flags),
         *("--proc", "/proc", "--remount-ro", "/proc", "--dev", "/dev"),

@@ -368,6 +368,7 @@ async def test_install_shares_the_network_and_its_names(sandbox: Sandbox, base: 
     names, interfaces = Path("/etc/resolv.conf").read_text(), socket.if_nameindex()  # noqa: ASYNC240 - once, tiny
     async with await sandbox.open(base, network=Network.INSTALL) as session:
         assert await sh(session, "cat /etc/resolv.conf") == names
+        assert await sh(session, 'test -z "$SSL_CERT_FILE" || test -s "$SSL_CERT_FILE"; echo seen') == "seen\n"
         assert len((await sh(session, "tail -n +3 /proc/net/dev")).splitlines()) == len(interfaces)
 
 
