@@ -15,9 +15,10 @@ from bot.sandbox.protocol import Mount
 class Project:
     """What was detected in a base tree, as data. Paths are relative and posix.
 
-    `manifests` are the files that decide what gets installed; `key` is the hash of their content, the interpreter asked
-    for and our pinned tools: the same key never installs twice. `configures` names the tools that the project itself
-    configures (such as `ruff`, `mypy`, `black`, `pytest`).
+    `manifests` are the files that decide what gets installed; `key` is the hash of what they ask for, of the
+    interpreter and of our pinned tools: the same key never installs twice. `source_roots` go on the import path, in
+    order. `configures` names the tools that the project itself configures (such as `ruff`, `mypy`, `black`, `pytest`;
+    and `mypy-files` when mypy is told what to check). `notes` says in a sentence each what could not be understood.
     """
 
     toolchain: str
@@ -27,6 +28,7 @@ class Project:
     source_roots: tuple[str, ...] = (".",)
     test_roots: tuple[str, ...] = ()
     configures: frozenset[str] = frozenset()
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,9 @@ no install; what a project generates when it is built (C extensions, a version f
 from __future__ import annotations
 
 import asyncio
+import os
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 from bot.core.errors import Infrastructure, UserError
@@ -25,12 +27,22 @@ _WAIT_SECONDS = 2 * python_install.WALL_SECONDS
 
 
 class PythonToolchain:
-    """Python projects. `cache` must be reachable for the sandbox's uid (every folder above it searchable)."""
+    """Python projects. `cache` must be reachable for the sandbox's uid (every folder above it searchable).
+
+    `environ` holds the operator's package index settings, under the names that pip and uv use.
+    """
 
     name = NAME
 
-    def __init__(self, sandbox: Sandbox, cache: Path, interpreters: tuple[Interpreter, ...] | None = None) -> None:
+    def __init__(
+        self,
+        sandbox: Sandbox,
+        cache: Path,
+        interpreters: tuple[Interpreter, ...] | None = None,
+        environ: Mapping[str, str] = os.environ,
+    ) -> None:
         self._sandbox = sandbox
+        self._environ = environ
         self._cache = cache
         self._store = EnvironmentStore(cache)
         self._interpreters = available() if interpreters is None else interpreters
@@ -59,7 +71,7 @@ class PythonToolchain:
 
     async def _tools(self) -> Path:
         try:
-            return await asyncio.to_thread(python_tools.provide, self._cache)
+            return await asyncio.to_thread(python_tools.provide, self._cache, python_tools.binaries())
         except OSError as error:
             raise Infrastructure(f"Fettle's tools cannot be copied into the cache: {error}.") from error
 
@@ -69,7 +81,8 @@ class PythonToolchain:
         empty = self._cache / "empty"
         empty.mkdir(mode=0o755, exist_ok=True)
         try:
-            await python_install.build(self._sandbox, found, folder, tools, empty)
+            host = python_install.Host(tools, empty, self._environ)
+            await python_install.build(self._sandbox, found, folder, host)
             return self._store.publish(folder, found.project.key)
         except BaseException:
             await self._store.discard(folder)

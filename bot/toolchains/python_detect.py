@@ -85,6 +85,7 @@ def _project(tree: TreeReader, folders: list[str], wanted: list[Wanted], configu
         source_roots=_source_roots(tree, folders, wanted),
         test_roots=_test_roots(tree, folders),
         configures=configures,
+        notes=tuple(dict.fromkeys(text for one in wanted for text in one.skipped))[:20],
     )
 
 

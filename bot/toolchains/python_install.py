@@ -7,7 +7,6 @@ key, and a repository cannot change what another one with the same requirements 
 from __future__ import annotations
 
 import asyncio
-import os
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -59,22 +58,33 @@ class _Attempt:
     constrained: bool
 
 
-async def build(sandbox: Sandbox, plan: Plan, folder: Path, tools: Path, empty: Path) -> None:
+@dataclass(frozen=True, slots=True)
+class Host:
+    """What an installation uses of this machine: Fettle's tools, an empty folder, the operator's settings."""
+
+    tools: Path
+    empty: Path
+    environ: Mapping[str, str]
+
+
+async def build(sandbox: Sandbox, plan: Plan, folder: Path, host: Host) -> None:
     """Fill `folder` with the environment of `plan`.
 
     Raises UserError with uv's last words when the requirements cannot be met, Retry when the index cannot be reached.
     """
+    links = _find_links(host.environ)
     mounts = [
         Mount(folder, TARGET, writable=True),
-        Mount(tools, python_tools.TARGET),
+        Mount(host.tools, python_tools.TARGET),
         *interpreter_mounts(plan),
-        *_find_links(),
+        *links,
     ]
     limits = Limits(wall_seconds=WALL_SECONDS)
-    async with await sandbox.open(
-        empty, limits=limits, network=Network.INSTALL, mounts=mounts, job="install"
-    ) as session:
-        settings = {**_SETTINGS, **await _index(session, os.environ)}
+    session = await sandbox.open(host.empty, limits=limits, network=Network.INSTALL, mounts=mounts, job="install")
+    async with session:
+        settings = {**_SETTINGS, **await _index(session, host.environ)}
+        if links:
+            settings["UV_FIND_LINKS"] = _FIND_LINKS
         venv = [_UV, "venv", "--allow-existing", "--python", str(plan.interpreter.path), TARGET]
         _checked(await session.run(venv, env=settings), "The environment cannot be made")
         await _install(session, plan, settings)
@@ -105,7 +115,7 @@ async def _install(session: Session, plan: Plan, settings: Mapping[str, str]) ->
             "constraints.txt",
         ]
         argv += [] if attempt.builds else ["--only-binary", ":all:"]
-        result = await session.run([*argv, *_links_options()], env=settings, timeout=WALL_SECONDS)
+        result = await session.run(argv, env=settings, timeout=WALL_SECONDS)
         if result.ok:
             return
         if result.reason is not Reason.NONZERO or _UNREACHABLE.search(result.stderr.text):
@@ -177,16 +187,10 @@ def _read(path: str) -> bytes:
         return b""
 
 
-def _find_links() -> list[Mount]:
+def _find_links(environ: Mapping[str, str]) -> list[Mount]:
     """The operator's folder of wheels (uv's or pip's variable), when the sandbox's uid can read it."""
-    folder = Path(os.environ.get("UV_FIND_LINKS") or os.environ.get("PIP_FIND_LINKS") or "")
-    readable = (
-        folder.is_absolute()
-        and folder.is_dir()
-        and all(part.stat().st_mode & 0o001 for part in (folder, *folder.parents))
-    )
+    folder = Path(environ.get("UV_FIND_LINKS") or environ.get("PIP_FIND_LINKS") or "")
+    if not folder.is_absolute() or not folder.is_dir():
+        return []
+    readable = all(part.stat().st_mode & 0o001 for part in (folder, *folder.parents))
     return [Mount(folder, _FIND_LINKS)] if readable else []
-
-
-def _links_options() -> list[str]:
-    return ["--find-links", _FIND_LINKS] if _find_links() else []

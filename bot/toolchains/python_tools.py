@@ -19,13 +19,17 @@ import yaml
 
 TARGET = "/opt/tools"
 BIN = f"{TARGET}/bin"
-LIB = f"{TARGET}/lib"
+LIB = f"{TARGET}/lib"  # on the target's import path: holds nothing but our own fettle_*.py
 _INSIDE = Path(__file__).with_name("inside")
 
 
-def provide(cache: Path) -> Path:
+def binaries() -> dict[str, Path]:
+    """Where our own ruff and uv are; raises FileNotFoundError. Not for threads: sysconfig starts up unguarded."""
+    return {"ruff": Path(ruff.find_ruff_bin()), "uv": Path(uv.find_uv_bin())}
+
+
+def provide(cache: Path, binaries: dict[str, Path]) -> Path:
     """The folder to mount at TARGET, made when it is not there yet. Blocking; raises OSError when the disk is full."""
-    binaries = {"ruff": Path(ruff.find_ruff_bin()), "uv": Path(uv.find_uv_bin())}
     # Pure Python, so that the syntax check reads TOML and YAML inside the sandbox with any interpreter.
     packages = {"tomllib": Path(tomllib.__file__).parent, "yaml": Path(yaml.__file__).parent}
     scripts = sorted(_INSIDE.glob("fettle_*.py"))
@@ -52,7 +56,9 @@ def _fill(folder: Path, binaries: dict[str, Path], packages: dict[str, Path], sc
         for name, source in binaries.items():
             shutil.copyfile(source, build / "bin" / name)
         for name, source in packages.items():
-            shutil.copytree(source, build / "lib" / name, ignore=shutil.ignore_patterns("__pycache__", "*.so", "*.pyi"))
+            shutil.copytree(
+                source, build / "vendor" / name, ignore=shutil.ignore_patterns("__pycache__", "*.so", "*.pyi")
+            )
         for script in scripts:
             shutil.copyfile(script, build / "lib" / script.name)
         _open_to_all(build)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
@@ -26,12 +27,16 @@ def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
         pluginmanager.register(Reporter(path), "fettle-reporter")
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
-    """Switch coverage off: a threshold (`--cov-fail-under`) must not turn a passing test into a failing run."""
+@pytest.hookimpl(hookwrapper=True)
+def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None, None, None]:
+    """Switch coverage off: a threshold (`--cov-fail-under`) must not turn a passing test into a failing run.
+
+    A wrapper, because pytest-cov's own hook asks to be first.
+    """
     options = early_config.known_args_namespace
     if getattr(options, "cov_source", None):
         options.cov_source = []
+    yield
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

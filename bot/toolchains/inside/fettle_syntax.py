@@ -1,7 +1,7 @@
 """Says whether files parse, as JSON on standard output. Run as `python -I fettle_syntax.py PATH...` inside the sandbox.
 
 Python files are compiled (never run) by the target's own interpreter; JSON, TOML and YAML are read by the packages
-beside this script. Without a PATH everything below the working folder is read. One object:
+in the folder `vendor` beside this one. Without a PATH everything below the working folder is read. One object:
 {"checked": N, "problems": [{"path", "line", "message"}]}.
 """
 
@@ -113,7 +113,7 @@ def main() -> None:
     """Check what the command line names."""
     warnings.simplefilter("ignore")
     # At the end: the standard library's own packages come first.
-    sys.path.append(str(Path(__file__).resolve().parent))
+    sys.path.append(str(Path(__file__).resolve().parents[1] / "vendor"))
     paths = sys.argv[1:] or list(everything())
     problems = [problem for problem in map(check, paths) if problem]
     json.dump({"checked": len(paths), "problems": problems}, sys.stdout)
