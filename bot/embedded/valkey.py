@@ -36,6 +36,7 @@ class EmbeddedValkey:
     def __init__(self, folder: Path, users: int) -> None:
         self._folder = folder
         self._users = users
+        self._path = Path()
         self._closed = False
 
     @classmethod
@@ -46,7 +47,7 @@ class EmbeddedValkey:
     @property
     def url(self) -> str:
         """The `unix://` address for clients; it stays the same for as long as anybody uses the server."""
-        return f"unix://{(self._folder / 'address').read_text()}"
+        return f"unix://{self._path}"
 
     async def ensure(self) -> None:
         """Start the server again if it has died; raises Infrastructure when it cannot start."""
@@ -72,15 +73,16 @@ class EmbeddedValkey:
 
     def _ensure(self) -> None:
         with _locked(self._folder / "lock"):
-            path = _socket_path(self._folder)
-            if not _answers(path):
-                _start(self._folder, path)
+            self._path = _socket_path(self._folder)
+            if not _answers(self._path):
+                _start(self._folder, self._path)
             fcntl.flock(self._users, fcntl.LOCK_SH)
 
     def _leave(self) -> None:
         with _locked(self._folder / "lock"):
             if self._is_last():
-                _stop(_socket_path(self._folder), self._folder)
+                _stop(self._path, self._folder)
+                _forget(self._path, self._folder)
         os.close(self._users)
 
     def _is_last(self) -> bool:
@@ -166,6 +168,13 @@ def _stop(path: Path, folder: Path) -> None:
             return
         time.sleep(0.005)
     _reap(int((folder / "pid").read_text()))
+
+
+def _forget(path: Path, folder: Path) -> None:
+    path.unlink(missing_ok=True)
+    if path.parent != folder:
+        path.parent.rmdir()
+        (folder / "address").unlink(missing_ok=True)
 
 
 def _reap(pid: int) -> None:
