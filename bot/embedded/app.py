@@ -16,6 +16,7 @@ from bot.embedded.auth import Caller, Denied, identify
 from bot.embedded.errors import ApiError, not_found
 from bot.embedded.git_http import serve_git
 from bot.embedded.gitrepo import GitError
+from bot.embedded.graphql import serve_graphql
 from bot.embedded.hub import Hub
 from bot.embedded.pages import page_routes
 from bot.embedded.setup_pages import setup_routes
@@ -31,8 +32,12 @@ def build(hub: Hub) -> ASGIApp:
     async def git(request: Request) -> Response:
         return await serve_git(hub, request)
 
+    async def graphql(request: Request) -> Response:
+        return await serve_graphql(hub, request)
+
+    api_routes = [Mount("/api/v3", api), Route("/api/graphql", graphql, methods=["POST"])]
     smart = Route("/{owner}/{name}.git/{service:path}", git, methods=["GET", "POST"])
-    return Starlette(routes=[Mount("/api/v3", api), smart, *setup_routes(hub), *page_routes(hub)])
+    return Starlette(routes=[*api_routes, smart, *setup_routes(hub), *page_routes(hub)])
 
 
 _METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]

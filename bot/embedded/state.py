@@ -4,6 +4,7 @@ Plain mutable records, held by `State`; `bot.embedded.actions` changes them, `bo
 What git knows (refs, trees, commits) is not here: it lives in real bare repositories (`bot.embedded.gitrepo`).
 """
 
+import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -294,7 +295,8 @@ class State:
     tokens: dict[str, InstallationToken] = field(default_factory=dict)
     user_tokens: dict[str, Account] = field(default_factory=dict)
     manifest_codes: dict[str, App] = field(default_factory=dict)
-    _ids: Iterator[int] = field(default_factory=lambda: count(1001))
+    # Clients cache tokens by app and installation id: two servers in one process must not share ids.
+    _ids: Iterator[int] = field(default_factory=lambda: count(1_000_000 + secrets.randbelow(1_000_000_000)))
 
     def new_id(self) -> int:
         """A fresh id, unique over all kinds of records."""
