@@ -31,7 +31,7 @@ def ladder(services: Services) -> Sequence[Fixer]:
     """The rungs of this process, cheapest first; without a model there is no agent."""
     rungs: list[Fixer] = [MechanicalFixer(), SearchFixer()]
     if services.models is not None:
-        from bot.repair.agent import AgentFixer
+        from bot.repair.agent.fixer import AgentFixer
 
         rungs.append(AgentFixer(services.models))
     return rungs

@@ -51,7 +51,7 @@ async def demo(settings: Settings, *, as_json: bool, keep: bool) -> int:
     """Run the demo; returns 0, or 1 when any run did not end as it should."""
     console = Console(stderr=as_json)
     started = time.monotonic()
-    async with _stage(settings) as stage:
+    async with open_stage(settings, SEED) as stage:
         issues = label_everything(stage.github, settings.trigger_label)
         runs = await _watch(console, stage, issues)
         report = [await run_json(stage.services.store, run) for run in runs]
@@ -96,13 +96,14 @@ def reachable_folder(prefix: str) -> Path:
 
 
 @asynccontextmanager
-async def _stage(settings: Settings) -> AsyncIterator[Stage]:
+async def open_stage(settings: Settings, seed: Path) -> AsyncIterator[Stage]:
+    """Everything embedded, with the seed's repositories planted and Fettle installed on their owners."""
     folder = reachable_folder("fettle-demo-")
     github = GitHub(folder / "github")
     try:
         server = await github.serve()
         app = register_app(github, None)
-        await plant(github, load_seed(SEED), SEED.parent)
+        await plant(github, load_seed(seed), seed.parent)
         mine = load(
             {},
             FETTLE_DATA_DIR=folder / "data",

@@ -14,6 +14,10 @@ from slugify import slugify
 
 from bot.core.messages import Progress
 from bot.core.run import Run
+from bot.services.git import Person
+
+BOT = Person("fettle[bot]", "fettle[bot]@users.noreply.github.com")
+"""Who makes the commits in our mirrors; on GitHub the App itself does."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,10 +18,11 @@ from bot.core.events import RepositoryRef
 from bot.core.intents import Reaction
 from bot.core.machine import State
 from bot.core.messages import Progress
+from bot.core.patch import Patch
 from bot.core.proof import Strength
 from bot.core.run import Ending, Run
 from bot.run.effects import once
-from bot.run.forge import Origin, Published, branch_name
+from bot.run.forge import BOT, Origin, Published, branch_name
 from bot.services.github import Conclusion, GitHubApp, RepositoryClient
 
 log = structlog.get_logger()
@@ -92,9 +93,10 @@ class GitHubForge:
             # A commit on no branch cannot be looked for, and one more harms nobody.
             find=_nothing,
             make=lambda: self.client.commit_patch(patch, messages.commit_message(run)),
-            result=lambda made: {"sha": made.sha},
+            result=lambda made: {"sha": made.sha, "tree": made.tree},
         )
         sha = str(commit["sha"])
+        await self._same_tree(run, patch, str(commit["tree"]))
         made = await once(
             effects,
             f"branch:{run.id}",
@@ -105,6 +107,14 @@ class GitHubForge:
             result=lambda name: {"branch": name},
         )
         return str(made["branch"]), sha
+
+    async def _same_tree(self, run: Run, patch: Patch, tree: str) -> None:
+        """What is published must be what was proven, byte for byte; raises UserError otherwise."""
+        origin = await self.origin(run)
+        mirror = self.services.workspace.mirror(origin.key)
+        proven = await mirror.commit(patch, message="Proven", author=BOT, date=run.created_at)
+        if await mirror.tree_id(proven) != tree:
+            raise UserError("GitHub's commit does not hold the files that were proven, so it is not published.")
 
     async def _branch_at(self, run: Run, sha: str) -> str | None:
         for name in _names(run):

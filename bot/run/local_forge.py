@@ -11,10 +11,8 @@ from dataclasses import dataclass
 from bot.core import messages
 from bot.core.messages import Progress
 from bot.core.run import Run
-from bot.run.forge import Origin, Published, branch_name
-from bot.services.git import LocalRepository, Person, Workspace
-
-_BOT = Person("fettle[bot]", "fettle[bot]@users.noreply.github.com")
+from bot.run.forge import BOT, Origin, Published, branch_name
+from bot.services.git import LocalRepository, Workspace
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +41,7 @@ class LocalForge:
             raise AssertionError("only a run with a patch is published")
         mirror = self.workspace.mirror(self.repository.key)
         # The date is the run's, so a second call makes the very same commit.
-        sha = await mirror.commit(run.patch, message=messages.commit_message(run), author=_BOT, date=run.created_at)
+        sha = await mirror.commit(run.patch, message=messages.commit_message(run), author=BOT, date=run.created_at)
         branch = await mirror.deliver(self.repository, sha, branch_name(run))
         return Published(branch, sha)
 

@@ -19,7 +19,7 @@ async def test_a_lint_issue_becomes_a_pull_request(gh: GitHub, bot: Bot) -> None
     assert repo.closes(pull.number) == [issue.number]
     assert repo.checks(pull.number) == {"fettle": "success"}
     assert not repo.pull(pull.number).draft
-    assert "import os" not in await repo.read("report.py", repo.pull(pull.number).head)
+    assert "import os" not in await repo.read("report.py", repo.pull(pull.number).head_ref)
     assert (await bot.run()).fixer == "mechanical"
 
     await assert_nothing_new(gh, bot, repo)
@@ -32,7 +32,7 @@ async def test_a_failing_test_becomes_a_pull_request_without_a_model(gh: GitHub,
     await bot.settle()
 
     (pull,) = repo.pulls()
-    head = repo.pull(pull.number).head
+    head = repo.pull(pull.number).head_ref
     assert repo.closes(pull.number) == [issue.number]
     assert "return high" in await repo.read("calc.py", head)
     assert repo.verified((await repo.refs())[head])

@@ -83,11 +83,12 @@ async def test_github_fails_at_a_write_and_it_still_ends_with_one_of_each(
     gh: GitHub, bot: Bot, write: str, fault: str
 ) -> None:
     repo = await repository(gh, LINT)
-    gh.faults.add(*WRITES[write], **FAULTS[fault], count=2)
+    planned = gh.faults.add(*WRITES[write], **FAULTS[fault], count=2)
     repo.open_issue(LINT_TITLE, author="ada", labels=["autofix"])
 
     await bot.settle()
 
+    assert planned.hits > 0
     await assert_exactly_one_of_each(gh, bot, repo)
 
 

@@ -12,10 +12,8 @@ from bot.core.patch import Patch
 from bot.core.proof import Proof
 from bot.core.run import Ending, FixerName, JournalEntry, Plan, Run
 from bot.repair.base import Allowance, Fixer, Proposal, Rejected, Task
+from bot.run.forge import BOT
 from bot.run.work import Work
-from bot.services.git import Person
-
-_BOT = Person("fettle[bot]", "fettle[bot]@users.noreply.github.com")
 
 
 async def edit(work: Work, run: Run) -> Run:
@@ -35,7 +33,7 @@ async def edit(work: Work, run: Run) -> Run:
         "fixer.finished",
         fixer=fixer.name.value,
         found=found,
-        tried=list(proposal.tried),
+        tried=[_named(fixer.name, line) for line in proposal.tried],
         summary=proposal.summary,
         seconds=round(time.monotonic() - started, 3),
     )
@@ -45,9 +43,14 @@ async def edit(work: Work, run: Run) -> Run:
     return await _proposed(work, run, fixer, proposal, proposal.patch)
 
 
+def _named(name: FixerName, line: str) -> str:
+    """Every line of what was tried says whose it is, however the fixer put it."""
+    return line if line.startswith(f"{name.value}:") else f"{name.value}: {line}"
+
+
 async def _proposed(work: Work, run: Run, fixer: Fixer, proposal: Proposal, patch: Patch) -> Run:
     mirror = await work.mirror(run)
-    sha = await mirror.commit(patch, message=proposal.summary or "Candidate", author=_BOT, date=run.created_at)
+    sha = await mirror.commit(patch, message=proposal.summary or "Candidate", author=BOT, date=run.created_at)
     await work.note("run.diff", diff=await mirror.diff(patch.base, sha), fixer=fixer.name.value)
     return replace(
         run, patch=patch, proof=None, fixer=fixer.name, tries=run.tries + 1, state=after(run.state, Move.EDIT)

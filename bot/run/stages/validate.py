@@ -15,17 +15,17 @@ from bot.core.policy import paths
 from bot.core.policy.diff import Concern, Severity, judge, refusals
 from bot.core.proof import Proof, Strength
 from bot.core.run import FixerName, Plan, Run, TargetKind
+from bot.run.forge import BOT
 from bot.run.prove import Evidence, prove
 from bot.run.work import SUITE_SECONDS, Work
 from bot.sandbox.apply import apply
 from bot.sandbox.protocol import Session
-from bot.services.git import Mirror, Person
+from bot.services.git import Mirror
 from bot.toolchains.base import Environment, Project
 from checks.runner import run_checks, run_tests
 from checks.secrets import scan_patch
 
 AGENT_TRIES = 2
-_BOT = Person("fettle[bot]", "fettle[bot]@users.noreply.github.com")
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +97,7 @@ async def _gather(work: Work, plan: Plan, patch: Patch, mirror: Mirror, base: Ma
 
 async def _reinstalled(work: Work, mirror: Mirror, patch: Patch) -> tuple[Project, Environment]:
     # A patch that changes what gets installed is judged in the environment that it asks for.
-    sha = await mirror.commit(patch, message="Candidate", author=_BOT)
+    sha = await mirror.commit(patch, message="Candidate", author=BOT)
     tree: Path = await mirror.base_tree(sha)
     return await work.prepare(tree)
 
