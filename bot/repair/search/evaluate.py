@@ -100,8 +100,7 @@ async def _batch(
         "candidates": [groups.wire(number, mutation) for number, mutation in enumerate(batch)],
         "groups": groups.lists,
     }
-    suite = bench.suite
-    most = seconds + 2 * suite.start_seconds + 3 * (suite.target_seconds + suite.suite_seconds) + want.grace
+    most = seconds + 2 * bench.suite.start_seconds + 3 * bench.suite.seconds + want.grace
     messages = await work(bench.session, bench.variables, job, most)
     if any("unfit" in message for message in messages):
         return None
@@ -114,6 +113,8 @@ async def _batch(
 
 def _count(messages: list[dict[str, Any]], tally: Tally, most: int) -> int:
     end = messages[-1].get("end")
+    if tally.survivors and not isinstance(end, dict):
+        return most
     if not isinstance(end, dict):
         raise WorkerFailed("the worker was killed in the middle of its trials")
     try:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from bot.core.errors import UserError
 from bot.core.findings import TestCase, TestOutcome
 from bot.core.patch import FileChange, Mode, Patch
 from bot.core.run import FixerName, TargetKind
@@ -18,7 +19,7 @@ from bot.repair.search.worker import Suite, WorkerFailed, spectrum, work
 from bot.sandbox.protocol import Session
 
 MOST_FILES, MOST_SUSPECTS, MOST_CANDIDATES, MOST_PASSING = 3000, 12, 20_000, 400
-PASSING_SECONDS = 30.0
+PASSING_SECONDS, MOST_PATIENCE = 30.0, 30.0
 
 
 class SearchFixer:
@@ -63,19 +64,19 @@ class _Search:
         target, cases = self._task.plan.target, self._task.plan.baseline.tests.cases
         files = [path for path in await self._session.list("**/*.py") if editable(path, self._task.project.test_roots)]
         passing = _near(cases, target.tests)
-        slowest = max((case.seconds for case in cases if case.outcome is TestOutcome.PASSED), default=0.0)
-        failing = sum(case.seconds for case in cases if case.id in target.tests)
+        wanted = {*target.tests, *(case.id for case in passing)}
         return Suite(
             targets=tuple(sorted(target.tests, key=lambda test: (_seconds(cases, test), test))),
             passing=tuple(case.id for case in passing),
             files=tuple(files[:MOST_FILES]),
             paths=tuple(dict.fromkeys(_file(test) for test in (*target.tests, *(case.id for case in passing)))),
-            target_seconds=min(30.0, max(1.0, 3 * slowest * len(target.tests), 3 * min(failing, 5.0))),
+            test_seconds=min(MOST_PATIENCE, 1.0 + 3 * max((case.seconds for case in passing), default=0.3)),
             suite_seconds=min(60.0, 2.0 + 3 * sum(case.seconds for case in passing)),
+            patience={case.id: min(MOST_PATIENCE, 1.0 + 3 * case.seconds) for case in cases if case.id in wanted},
         )
 
     async def _trace(self, suite: Suite) -> Spectrum:
-        many = len(suite.targets) * (suite.target_seconds + 1) + suite.suite_seconds
+        many = suite.seconds + len(suite.targets) + suite.suite_seconds
         messages = await work(
             self._session,
             self._task.environment.variables,
@@ -96,7 +97,7 @@ class _Search:
         for path in suspicion.paths[:MOST_SUSPECTS]:
             try:
                 sources[path] = Source(path, await self._session.read(path))
-            except (Unsupported, FileNotFoundError):
+            except (Unsupported, UserError, FileNotFoundError):
                 continue
         if not sources:
             raise WorkerFailed("the failing tests ran no line of this project's own source in their process")

@@ -11,7 +11,7 @@ import json
 import secrets
 import zlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -44,9 +44,10 @@ class WorkerFailed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Suite:
-    """What the worker runs: `targets` must come to pass, `passing` must stay so; seconds bound each part of a trial.
+    """What the worker runs: `targets` must come to pass, `passing` must stay so.
 
-    `files` are the editable ones, `paths` the test files to collect; all relative to `root`.
+    `files` are the editable ones, `paths` the test files to collect; all relative to `root`. `patience` says how many
+    seconds each test may take, `test_seconds` those that it does not name, `suite_seconds` all passing ones together.
     """
 
     targets: tuple[str, ...]
@@ -54,9 +55,15 @@ class Suite:
     files: tuple[str, ...]
     paths: tuple[str, ...]
     start_seconds: float = 60.0
-    target_seconds: float = 2.0
+    test_seconds: float = 2.0
     suite_seconds: float = 30.0
+    patience: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
     root: str = WORKSPACE
+
+    @property
+    def seconds(self) -> float:
+        """The longest that one trial may take, its imports left out."""
+        return sum(self.patience.get(test, self.test_seconds) for test in (*self.targets, *self.passing))
 
     def job(self) -> dict[str, Any]:
         """What the worker's jobs have in common."""
@@ -67,7 +74,8 @@ class Suite:
             "files": self.files,
             "paths": self.paths,
             "start_seconds": self.start_seconds,
-            "target_seconds": self.target_seconds,
+            "test_seconds": self.test_seconds,
+            "patience": dict(self.patience),
             "suite_seconds": self.suite_seconds,
         }
 

@@ -14,7 +14,7 @@ from typing import Any
 from .channel import Channel, Message, Say, forked
 from .suite import Suite, preload, start
 from .tracing import Lines, tracer
-from .trials import Candidate, Cool, Hot, Job
+from .trials import Candidate, Cool, Hot, Job, patience
 
 
 def run(job: Job) -> None:
@@ -54,38 +54,31 @@ class _Spectrum:
 
     def take(self) -> None:
         """Say what was imported, then what each test ran, then that it is done."""
-        job, seconds = self._job, float(self._job["target_seconds"])
-        more = 2 * len(job["targets"]) * seconds + 2 * job["suite_seconds"]
+        job = self._job
+        seconds = {test: patience(job, test) for test in job["targets"]}
+        more = 2 * (sum(seconds.values()) + len(seconds)) + 2 * job["suite_seconds"]
         self._say({"imported": _numbers(self._looking.stop()), "more": more})
         signal.signal(signal.SIGALRM, _interrupt)
         for test in job["targets"]:
-            self._relay([test], seconds, seconds + 1)
-        self._relay(job["passing"], job["suite_seconds"], job["suite_seconds"])
+            self._relay([test], seconds[test] + 1)
+        self._relay(job["passing"], job["suite_seconds"])
         self._say({"done": "traced"})
 
-    def _relay(self, tests: list[str], each: float, together: float) -> None:
-        for message in forked(self._channel, lambda tell: self._run(tests, each, tell), together):
+    def _relay(self, tests: list[str], seconds: float) -> None:
+        for message in forked(self._channel, lambda tell: self._run(tests, tell), seconds):
             if "test" in message:
                 self._say(message)
 
-    def _run(self, tests: list[str], each: float, tell: Say) -> None:
+    def _run(self, tests: list[str], tell: Say) -> None:
         for test in tests:
-            signal.setitimer(signal.ITIMER_REAL, each)
+            signal.setitimer(signal.ITIMER_REAL, patience(self._job, test))
             began = time.monotonic()
             self._looking.start()
             outcome = self._suite.run(test)
-            lines = self._looking.stop()
+            lines = _numbers(self._looking.stop())
             signal.setitimer(signal.ITIMER_REAL, 0)
             seconds = time.monotonic() - began
-            tell(
-                {
-                    "test": test,
-                    "outcome": outcome,
-                    "lines": _numbers(lines),
-                    "raised": self._raised(),
-                    "seconds": seconds,
-                }
-            )
+            tell({"test": test, "outcome": outcome, "lines": lines, "raised": self._raised(), "seconds": seconds})
         tell({"done": "finished"})
 
     def _raised(self) -> list[list[object]]:

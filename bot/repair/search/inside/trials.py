@@ -26,18 +26,20 @@ def mutated(root: str, candidate: Candidate) -> bytes:
     return source[: candidate["start"]] + replacement + source[candidate["end"] :]
 
 
-def attempt(suite: Suite, targets: Sequence[str], others: Sequence[str], more: float, say: Say) -> None:
-    """Run `targets`, then, with `more` seconds, `others`; stop at the first that does not pass."""
-    for number, test in enumerate(targets):
-        if suite.run(test, targets[number + 1] if number + 1 < len(targets) else "") != "passed":
-            say({"done": "failed"})
-            return
-    say({"more": more})
-    for number, test in enumerate(others):
-        if suite.run(test, others[number + 1] if number + 1 < len(others) else "") != "passed":
-            say({"done": "broke", "test": test})
+def attempt(suite: Suite, job: Job, targets: Sequence[str], others: Sequence[str], say: Say) -> None:
+    """Run `targets`, then `others`, each with its own patience; stop at the first that does not pass."""
+    tests = [*targets, *others]
+    for number, test in enumerate(tests):
+        say({"more": patience(job, test)})
+        if suite.run(test, tests[number + 1] if number + 1 < len(tests) else "") != "passed":
+            say({"done": "failed" if number < len(targets) else "broke", "test": test})
             return
     say({"done": "passed"})
+
+
+def patience(job: Job, test: str) -> float:
+    """Seconds that one test may take."""
+    return float(job["patience"].get(test, job["test_seconds"]))
 
 
 class Hot:
@@ -91,7 +93,7 @@ def _serve(suite: Suite, channel: Channel, job: Job, there: socket.socket) -> No
         def body(say: Say, candidate: Candidate = candidate) -> None:
             _swapped(suite, living, job, candidate, say)
 
-        tell(there.fileno(), forked(channel, body, job["target_seconds"])[-1])
+        tell(there.fileno(), forked(channel, body, job["test_seconds"])[-1])
 
 
 def _swapped(suite: Suite, living: Living, job: Job, candidate: Candidate, say: Say) -> None:
@@ -102,7 +104,7 @@ def _swapped(suite: Suite, living: Living, job: Job, candidate: Candidate, say: 
     except (Cold, SyntaxError, ValueError) as error:
         say({"done": "cold" if isinstance(error, Cold) else "failed"})
         return
-    attempt(suite, job["targets"], job["groups"][candidate["group"]], job["suite_seconds"], say)
+    attempt(suite, job, job["targets"], job["groups"][candidate["group"]], say)
 
 
 class Cool:
@@ -132,6 +134,6 @@ class Cool:
         wanted = list(targets or job["targets"])
 
         def body(say: Say) -> None:
-            start(job["root"], job["paths"], lambda suite: attempt(suite, wanted, others, job["suite_seconds"], say))
+            start(job["root"], job["paths"], lambda suite: attempt(suite, job, wanted, others, say))
 
-        return forked(self._channel, body, job["target_seconds"] + self._extra)[-1]
+        return forked(self._channel, body, job["test_seconds"] + self._extra)[-1]
