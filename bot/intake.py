@@ -29,6 +29,8 @@ QUEUE_SECONDS = 2.0
 MAX_HELD_BYTES = 8 * webhook.MAX_BODY
 """Bytes of unverified bodies held at once; more would let strangers fill the memory."""
 
+_UNREAD = frozenset({401, 408, 413, 415, 503})
+
 _log = structlog.stdlib.get_logger("fettle.intake")
 
 
@@ -195,7 +197,7 @@ def _headers(scope: Scope) -> _Request:
 async def _answer(send: Send, status: int, content: dict[str, str]) -> None:
     body = json.dumps(content).encode()
     headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
-    if status == 413 or status == 408:
+    if status in _UNREAD:
         headers.append((b"connection", b"close"))  # what is left of the body is not worth reading
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})

@@ -152,6 +152,7 @@ async def _create_file(url: URL) -> None:
 
 def _sqlite(url: URL) -> tuple[AsyncEngine, AsyncEngine]:
     options: dict[str, Any] = {"connect_args": {"timeout": BUSY_SECONDS}, "max_overflow": 0, "pool_timeout": 60}
+    options["hide_parameters"] = True  # an error's text goes to the log, a payload does not
     reader = create_async_engine(url, pool_size=4, **options)
     writer = create_async_engine(url, pool_size=1, **options)
     for engine in (reader, writer):
@@ -183,5 +184,5 @@ def _on_sqlite_connect(connection: Any, _record: Any) -> None:
 
 
 def _postgresql(url: URL) -> tuple[AsyncEngine, AsyncEngine]:
-    engine = create_async_engine(url, pool_size=8, max_overflow=8, pool_pre_ping=True)
+    engine = create_async_engine(url, pool_size=8, max_overflow=8, pool_pre_ping=True, hide_parameters=True)
     return engine, engine

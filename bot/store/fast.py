@@ -30,11 +30,14 @@ class FastWriter:
     def __init__(
         self, url: URL, on_connect: Callable[[sa.Engine], None], copy_back: Callable[[], Awaitable[None]]
     ) -> None:
-        self._engine = sa.create_engine(url.set(drivername="sqlite+pysqlite"), poolclass=sa.pool.StaticPool)
+        self._engine = sa.create_engine(
+            url.set(drivername="sqlite+pysqlite"), poolclass=sa.pool.StaticPool, hide_parameters=True
+        )
         on_connect(self._engine)
         self._thread = ThreadPoolExecutor(1, "inbox")
         self._copy_back = copy_back
         self._written = 0
+        self._closed = False
         self._checkpoint: asyncio.Task[None] | None = None
 
     async def run(self, work: Callable[[Connection], T], size: int) -> T:
@@ -47,7 +50,10 @@ class FastWriter:
         return answer
 
     async def aclose(self) -> None:
-        """Close the connection and end the thread."""
+        """Close the connection and end the thread; a second call does nothing."""
+        if self._closed:
+            return
+        self._closed = True
         if self._checkpoint is not None:
             await asyncio.wait([self._checkpoint])
         await self._in_thread(self._engine.dispose)
