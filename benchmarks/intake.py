@@ -10,6 +10,7 @@ import argparse
 import asyncio
 import json
 import os
+import signal
 import socket
 import statistics
 import subprocess
@@ -61,7 +62,7 @@ def _server(folder: Path) -> Iterator[tuple[subprocess.Popen[bytes], int, float]
         try:
             yield process, port, _wait_ready(process, port) - began
         finally:
-            process.terminate()
+            process.send_signal(signal.SIGINT)  # as Ctrl-C: the embedded Valkey ends with its last user
 
 
 def _environment(folder: Path) -> dict[str, str]:
