@@ -10,6 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.harness import openapi_source
+from tests.harness.openapi import Description, OpenApiChecker
+
 
 @pytest.fixture(scope="session")
 def shared_data_dir(request: pytest.FixtureRequest) -> Iterator[Path]:
@@ -24,6 +27,27 @@ def shared_data_dir(request: pytest.FixtureRequest) -> Iterator[Path]:
     yield folder
     if "PYTEST_XDIST_TESTRUNUID" not in os.environ:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def description() -> Description:
+    """GitHub's own OpenAPI description; skips, with the reason, when it cannot be had."""
+    try:
+        return Description(openapi_source.load())
+    except openapi_source.Unavailable as reason:
+        pytest.skip(f"GitHub's OpenAPI description is not checked: {reason}")
+
+
+@pytest.fixture
+def checker(request: pytest.FixtureRequest) -> Iterator[OpenApiChecker | None]:
+    """Checks every answer of an embedded GitHub that is made with `wrap=checker.around`; fails the test at its end."""
+    try:
+        made = OpenApiChecker(request.getfixturevalue("description"))
+    except pytest.skip.Exception:
+        yield None  # the behaviour is tested all the same; test_openapi skips with the reason
+        return
+    yield made
+    assert not made.failures, "\n".join(made.failures)
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

@@ -1,6 +1,6 @@
 """An embedded GitHub in each test; answers and webhooks are checked against GitHub's description if it can be had."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,8 +15,7 @@ from bot.embedded.actions.accounts import new_private_key
 from bot.embedded.github import GitHub
 from bot.embedded.handle import RepositoryHandle
 from bot.embedded.state import App, Installation
-from tests.harness import openapi_source
-from tests.harness.openapi import Description, OpenApiChecker
+from tests.harness.openapi import OpenApiChecker
 
 BASE = "http://github.test"
 
@@ -69,25 +68,6 @@ def app_jwt(app: App, **claims: object) -> str:
     now = int(datetime.now(UTC).timestamp())
     known = {"iss": str(app.id), "iat": now - 30, "exp": now + 500}
     return jwt.encode({**known, **claims}, app.private_key, algorithm="RS256")
-
-
-@pytest.fixture(scope="session")
-def description() -> Description:
-    try:
-        return Description(openapi_source.load())
-    except openapi_source.Unavailable as reason:
-        pytest.skip(f"GitHub's OpenAPI description is not checked: {reason}")
-
-
-@pytest.fixture
-def checker(request: pytest.FixtureRequest) -> Iterator[OpenApiChecker | None]:
-    try:
-        made = OpenApiChecker(request.getfixturevalue("description"))
-    except pytest.skip.Exception:
-        yield None  # the behaviour is tested all the same; test_openapi skips with the reason
-        return
-    yield made
-    assert not made.failures, "\n".join(made.failures)
 
 
 @pytest.fixture(scope="session")

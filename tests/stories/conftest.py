@@ -15,6 +15,7 @@ from bot.embedded.github import GitHub
 from bot.embedded.valkey import EmbeddedValkey
 from tests.harness.bot import Bot, open_bot
 from tests.harness.clock import Clock
+from tests.harness.openapi import OpenApiChecker
 
 
 @pytest.fixture(scope="session")
@@ -31,9 +32,10 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-async def gh(tmp_path: Path, clock: Clock) -> AsyncIterator[GitHub]:
-    """The embedded GitHub, listening."""
-    github = GitHub(tmp_path / "github", clock=clock)
+async def gh(tmp_path: Path, clock: Clock, checker: OpenApiChecker | None) -> AsyncIterator[GitHub]:
+    """The embedded GitHub, listening; what it answers is what GitHub would."""
+    wrap: dict[str, Any] = {} if checker is None else {"wrap": checker.around}
+    github = GitHub(tmp_path / "github", clock=clock, **wrap)
     await github.serve()
     yield github
     await github.aclose()
