@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from bot.repair.search.localise import Suspicion
 from bot.repair.search.mutate import Mutation, mutations, valid
-from bot.repair.search.source import Source, Unsupported
+from bot.repair.search.source import Source, Unsupported, editable
 from tests.repair.corpus import DEVELOPED, HELD_OUT, Program
 
 EVERYWHERE = {("code.py", line): 1.0 for line in range(1, 200)}
@@ -145,3 +145,23 @@ def test_removing_code_ranks_last_and_is_doubtful() -> None:
     doubtful = [place for place, one in enumerate(all_of_them) if one.doubtful]
     assert doubtful
     assert min(doubtful) > len(all_of_them) // 2
+
+
+@pytest.mark.parametrize(
+    ("path", "may"),
+    [
+        ("calc.py", True),
+        ("src/shop/contest.py", True),
+        ("src/attest/latest.py", True),
+        ("tests/helper.py", False),
+        ("python_testcases/node.py", False),
+        ("pkg/test_a.py", False),
+        ("pkg/a_test.py", False),
+        ("conftest.py", False),
+        ("setup.py", False),
+        (".venv/lib/a.py", False),
+        ("checks/inside.py", False),
+    ],
+)
+def test_only_the_projects_own_source_is_edited(path: str, may: bool) -> None:
+    assert editable(path, ("checks",)) is may

@@ -6,6 +6,7 @@ cancelled Run stops soon.
 
 from __future__ import annotations
 
+import asyncio
 import math
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -69,7 +70,7 @@ async def evaluate(
         if tally.stopped:
             break
         batch = queue[place : place + BATCH]
-        fit = [one for one in batch if valid(bench.sources[one.path], one)]
+        fit = await asyncio.to_thread(_fit, bench, batch)
         tried = await _batch(bench, fit, groups, want, min(BATCH_SECONDS, left), tally, preload)
         if tried is None:
             if not preload:
@@ -79,6 +80,10 @@ async def evaluate(
         # Trials stop in the middle of a batch when time is over: go on behind the last one that was run.
         place = place + len(batch) if tried == len(fit) else _place(queue, place, fit[tried])
     return tally
+
+
+def _fit(bench: Bench, batch: Sequence[Mutation]) -> list[Mutation]:
+    return [one for one in batch if valid(bench.sources[one.path], one)]
 
 
 async def _batch(
@@ -136,7 +141,7 @@ class _Groups:
         self._spectrum, self._numbers = bench.spectrum, dict[frozenset[str], int]()
         self._seconds = {ran.test: ran.seconds for ran in bench.spectrum.tests}
         self.lists: list[list[str]] = []
-        every = [bench.spectrum.covering(path, range(1, 1_000_000)) for path in bench.sources]
+        every = [bench.spectrum.covering(path) for path in bench.sources]
         self._number(frozenset().union(*every))
 
     def wire(self, number: int, mutation: Mutation) -> dict[str, Any]:
@@ -145,7 +150,7 @@ class _Groups:
         at_import = self._spectrum.imported.get(mutation.path, frozenset())
         # A function that ran at import left results behind that new code would not change.
         swappable = mutation.function is not None and at_import.isdisjoint(body)
-        lines = body if swappable else range(1, 1_000_000)
+        lines = body if swappable else None
         return {
             "id": number,
             "path": mutation.path,

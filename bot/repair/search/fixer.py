@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -49,7 +50,7 @@ class _Search:
         try:
             seen = await self._trace(suite)
             sources, suspicion = await self._sources(seen)
-            candidates = self._candidates(sources, suspicion)
+            candidates = await asyncio.to_thread(self._candidates, sources, suspicion)
             bench = Bench(self._session, self._task.environment.variables, suite, seen, sources)
             want = Want(seconds=max(1.0, self._task.allowance.seconds - (time.monotonic() - self._began)))
             tally = await evaluate(bench, candidates, want, self._stop)

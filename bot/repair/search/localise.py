@@ -33,12 +33,10 @@ class Spectrum:
     tests: tuple[Ran, ...] = ()
     imported: Lines = field(default_factory=lambda: MappingProxyType({}))
 
-    def covering(self, path: str, lines: Iterable[int]) -> frozenset[str]:
-        """Ids of the passing tests that ran one of `lines` of `path`."""
-        wanted = frozenset(lines)
-        return frozenset(
-            ran.test for ran in self.tests if ran.outcome == "passed" and wanted & ran.lines.get(path, frozenset())
-        )
+    def covering(self, path: str, lines: range | None = None) -> frozenset[str]:
+        """Ids of the passing tests that ran one of `lines` of `path`, or any line of it."""
+        passing = ((ran.test, ran.lines.get(path, frozenset())) for ran in self.tests if ran.outcome == "passed")
+        return frozenset(test for test, ran in passing if (any(line in lines for line in ran) if lines else ran))
 
 
 @dataclass(frozen=True, slots=True)

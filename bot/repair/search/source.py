@@ -30,7 +30,7 @@ ATOMS = (
     ast.JoinedStr,
 )
 Function = ast.FunctionDef | ast.AsyncFunctionDef
-_TEST_FOLDERS = frozenset({"test", "tests", "testing"})
+_TEST_FOLDER = re.compile(r"(?:.*[_-])?test(?:s|ing|case|cases)?(?:[_-].*)?", re.IGNORECASE)
 _NOT_SOURCE = re.compile(r"(^|/)(\.|venv/|build/|dist/|docs?/|node_modules/|site-packages/)")
 _NOT_EDITED = frozenset({"conftest.py", "setup.py", "noxfile.py", "fabfile.py", "tasks.py"})
 
@@ -149,7 +149,7 @@ def editable(path: str, test_roots: Sequence[str]) -> bool:
     name, folders = posixpath.basename(path), posixpath.dirname(path).split("/")
     if name in _NOT_EDITED or name.startswith("test_") or name.endswith("_test.py") or _NOT_SOURCE.search(path):
         return False
-    if _TEST_FOLDERS.intersection(folders):
+    if any(_TEST_FOLDER.fullmatch(folder) for folder in folders):
         return False
     return not any(root not in (".", "") and path.startswith(f"{root.rstrip('/')}/") for root in test_roots)
 
