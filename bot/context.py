@@ -89,7 +89,7 @@ async def open_front(settings: Settings, *, clock: Clock = utc_now) -> AsyncIter
 
 @asynccontextmanager
 async def open_services(
-    settings: Settings, *, clock: Clock = utc_now, local: bool = False, owner: str = ""
+    settings: Settings, *, clock: Clock = utc_now, local: bool = False, owner: str = "", github_timeout: float = 30.0
 ) -> AsyncIterator[Services]:
     """Open everything a worker needs; `local` leaves GitHub and the queue out and lets git read local folders."""
     from bot.services.git import Workspace
@@ -107,7 +107,7 @@ async def open_services(
             workspace=Workspace(data, protocols=frozenset({"file"} if local else {"https", "http"})),
             sandbox=open_sandbox(settings),
             queue=queue,
-            github=None if local else await _github(stack, settings),
+            github=None if local else await _github(stack, settings, github_timeout),
             models=_models(settings),
             redis_url=redis_url,
         )
@@ -141,7 +141,7 @@ async def _queue(stack: AsyncExitStack, settings: Settings) -> tuple[Queue, str]
     return queue, url
 
 
-async def _github(stack: AsyncExitStack, settings: Settings) -> GitHubApp:
+async def _github(stack: AsyncExitStack, settings: Settings, timeout: float) -> GitHubApp:
     from bot.services.github import GitHubApp
 
     return await stack.enter_async_context(
@@ -150,6 +150,7 @@ async def _github(stack: AsyncExitStack, settings: Settings) -> GitHubApp:
             private_key=settings.private_key(),
             api_url=settings.github_api_url,
             server_url=settings.github_server_url,
+            timeout=timeout,
         )
     )
 

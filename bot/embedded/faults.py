@@ -66,7 +66,8 @@ class Faults:
         """Plan a fault for `count` requests of `method` ("*" for any) whose path matches the regex `route` (search).
 
         `status` answers that code; with `rate_limited` it carries `x-ratelimit-remaining: 0`; `retry_after` is seconds.
-        `delay` waits that many seconds first. `drop` is "before" or "after". `skip` lets that many matching requests
+        `delay` waits that many seconds first, or with `drop="after"` when the effect is made: a client times out.
+        `drop` is "before" or "after". `skip` lets that many matching requests
         through first. Paths are without the `/api/v3` prefix; git paths are `/owner/name.git/...`.
         """
         fault = Fault(
@@ -115,10 +116,10 @@ class FaultMiddleware:
         if fault is None:
             await self._app(scope, receive, send)
             return
-        if fault.delay:
-            await asyncio.sleep(fault.delay)
         if fault.drop is Drop.AFTER:
             await self._app(scope, receive, _swallow)
+        if fault.delay:
+            await asyncio.sleep(fault.delay)
         if fault.drop is not None:
             await _cut(send)
         elif fault.status is not None:

@@ -129,8 +129,9 @@ class _Minted:
 class GitHubApp:
     """The App. An async context manager that keeps one connection pool; usable from any task.
 
-    `api_url` is such as `https://api.github.com`, `server_url` such as `https://github.com`. `transport` replaces the
-    network, for tests. Every method raises UserError (Forbidden, NotFound, Unprocessable) or Retry.
+    `api_url` is such as `https://api.github.com`, `server_url` such as `https://github.com`. `timeout` is
+    seconds without an answer; `transport` replaces the network, for tests. Every method raises UserError (Forbidden,
+    NotFound, Unprocessable) or Retry.
     """
 
     def __init__(
@@ -141,6 +142,7 @@ class GitHubApp:
         api_url: str,
         server_url: str,
         transport: httpx.AsyncBaseTransport | None = None,
+        timeout: float = 30.0,
     ) -> None:
         self._server_url = server_url.rstrip("/")
         self._tokens: dict[_Scope, _Minted] = {}
@@ -149,7 +151,7 @@ class GitHubApp:
         options: dict[str, Any] = {
             "base_url": api_url,
             "user_agent": "fettle",
-            "timeout": httpx.Timeout(30.0, connect=10.0),
+            "timeout": httpx.Timeout(timeout, connect=min(timeout, 10.0)),
             "async_transport": transport,
             # Each App its own: githubkit's default is one for the process, keyed by the App's id alone.
             "cache_strategy": MemCacheStrategy(),

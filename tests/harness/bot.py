@@ -27,6 +27,7 @@ from bot.worker import FUNCTIONS, open_office
 from tests.harness.clock import Clock
 
 QUEUE = "arq:queue"
+PATIENCE = 2.0  # seconds that this bot waits for an answer of GitHub
 
 
 @dataclass
@@ -115,7 +116,7 @@ class Bot:
 async def open_bot(settings: Settings, github: Any, clock: Clock) -> AsyncIterator[Bot]:
     """A bot that listens on a free port of this machine."""
     async with AsyncExitStack() as stack:
-        services = await stack.enter_async_context(open_services(settings, clock=clock))
+        services = await stack.enter_async_context(open_services(settings, clock=clock, github_timeout=PATIENCE))
         redis = Redis.from_url(services.redis_url)
         stack.push_async_callback(redis.aclose)
         await redis.flushdb()

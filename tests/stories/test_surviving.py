@@ -8,7 +8,7 @@ import pytest
 
 from bot.core.machine import State
 from bot.embedded.github import GitHub
-from tests.harness.bot import Bot
+from tests.harness.bot import PATIENCE, Bot
 from tests.stories.worlds import BOUND, LINT, assert_nothing_new, outcome, repository
 
 TITLE = "clamp() gives the wrong value above the range"
@@ -74,6 +74,7 @@ FAULTS: dict[str, dict[str, Any]] = {
     "rate limit": {"status": 403, "rate_limited": True, "retry_after": 30},
     "connection lost before": {"drop": "before"},
     "answer lost after": {"drop": "after"},
+    "answer too late": {"drop": "after", "delay": PATIENCE + 0.5},
 }
 
 
