@@ -21,9 +21,10 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from bot.commands.embedded_github import register_app, wait_for_signal, write_key
+from bot.commands.embedded_github import register_app, write_key
+from bot.commands.listening import WEBHOOK_PATH, listen, wait_for_signal
 from bot.commands.report import run_json, show_run
-from bot.commands.serving import build_app, listen, working
+from bot.commands.serving import build_app, working
 from bot.context import Services, open_services
 from bot.core.proof import Strength
 from bot.core.run import Ending, Run
@@ -119,7 +120,7 @@ async def open_stage(settings: Settings, seed: Path) -> AsyncIterator[Stage]:
         async with open_services(mine) as services, working(services):
             front = build_app(mine, services.clock, services.store, services.queue)
             async with listen(front) as url:
-                app.webhook_url = f"{url}/webhooks/github"
+                app.webhook_url = url + WEBHOOK_PATH
                 for owner in sorted({repository.full_name.partition("/")[0] for repository in github.repos()}):
                     github.install(app, owner)
                 yield Stage(github, services, url)

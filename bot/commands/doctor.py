@@ -5,13 +5,25 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 from bot.context import open_sandbox, prepare_data_dir
 from bot.core.errors import FettleError, SettingsError, UserError
 from bot.core.settings import Settings, require_github
 from bot.sandbox.protocol import Probe
 from bot.store import Store
+
+
+async def report(settings: Settings, say: Callable[[str], None]) -> int:
+    """Say every probe on a line, and below what to do about what is not in order; returns the exit code, 0 or 1."""
+    worst = 0
+    async for probe in examine(settings):
+        say(f"{'ok  ' if probe.ok else 'FAIL'}  {probe.name}: {probe.detail}")
+        if not probe.ok:
+            worst = 1
+            if probe.advice:
+                say(f"      {probe.advice}")
+    return worst
 
 
 async def examine(settings: Settings) -> AsyncIterator[Probe]:
@@ -90,6 +102,9 @@ async def _queue(settings: Settings) -> Probe:
 
 
 async def _github(settings: Settings) -> AsyncIterator[Probe]:
+    if not (settings.github_app_id or settings.github_webhook_secret or _has_key(settings)):
+        yield Probe("github", True, "not configured: serve, work and up need GITHUB_APP_ID, a key and a webhook secret")
+        return
     try:
         require_github(settings)
     except SettingsError as error:
@@ -111,6 +126,10 @@ async def _github(settings: Settings) -> AsyncIterator[Probe]:
         yield Probe("github", False, str(error), "Check GITHUB_APP_ID, the private key and GITHUB_API_URL.")
         return
     yield Probe("github", True, f"App {info.slug}, {len(installations)} installations")
+
+
+def _has_key(settings: Settings) -> bool:
+    return bool(settings.github_app_private_key or settings.github_app_private_key_path)
 
 
 def _model(settings: Settings) -> Probe:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
-import signal
 import tempfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from bot.commands.listening import wait_for_signal
 from bot.core.errors import UserError
 from bot.core.events import NAMES
 from bot.embedded.github import GitHub
@@ -74,11 +73,3 @@ def _lines(github: GitHub, app: App, key: Path) -> Iterable[str]:
     for account in github.hub.state.accounts.values():
         if account.kind is AccountKind.USER:
             yield f"# token of {account.login}: {github.user_token(account.login)}"
-
-
-async def wait_for_signal() -> None:
-    """Return when somebody interrupts or terminates this process."""
-    stop, loop = asyncio.Event(), asyncio.get_running_loop()
-    for name in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(name, stop.set)
-    await stop.wait()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import secrets
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,8 +15,7 @@ from rich.console import Console
 
 from bot.commands.report import run_json, show_run
 from bot.context import Services, open_services
-from bot.core.errors import Retry, UserError
-from bot.core.machine import State
+from bot.core.errors import Infrastructure, Retry, UserError
 from bot.core.messages import Progress
 from bot.core.proof import Strength
 from bot.core.run import Ending, Run, Subject, SubjectKind, TargetKind
@@ -27,6 +27,8 @@ from bot.toolchains import toolchains
 from bot.worker import ladder
 
 MOST_ISSUE_BYTES = 64 * 1024
+NO_SUBJECT = Subject(SubjectKind.LOCAL, 0, "", "")
+PROVEN, FAILED, NOTHING_FOUND = 0, 1, 3
 Tell = Callable[[Run, Progress], None]
 
 
@@ -35,17 +37,17 @@ class Wish:
     """What was asked for on the command line; `max_seconds` bounds the whole run."""
 
     path: Path
-    issue: Path | None = None
+    subject: Subject = NO_SUBJECT
     failing_tests: bool = False
     max_seconds: float | None = None
 
 
-async def run(
-    settings: Settings, path: Path, issue: Path | None, failing_tests: bool, max_seconds: float | None, *, as_json: bool
-) -> int:
-    """Exit code 0 for a proven patch, 3 when there is none (with what was tried). Raises UserError on bad input."""
-    errors = Console(stderr=True)
-    with errors.status("starting") as status:
+async def run(settings: Settings, wish: Wish, *, as_json: bool) -> int:
+    """Exit code 0 for a proven patch, 3 when there is none (with what was tried), 1 when it could not be tried.
+
+    Raises UserError on bad input.
+    """
+    with Console(stderr=True).status("starting") as status:
 
         def tell(told: Run, progress: Progress) -> None:
             done = " · ".join(
@@ -53,19 +55,22 @@ async def run(
             )
             status.update(f"{told.state.value.replace('_', ' ')}  {done}")
 
-        ended, data = await fix(settings, Wish(path, issue, failing_tests, max_seconds), tell)
-    proven = ended.ending is Ending.PUBLISHED and ended.proof is not None and ended.proof.strength is Strength.PROVEN
+        result, data = await fix(settings, wish, tell)
+    code = exit_code(result)
     if as_json:
-        print(json.dumps({"ok": proven, **data}))
+        print(json.dumps({"ok": code == PROVEN, **data}))
     else:
-        show_run(Console(), ended, data)
-    return 0 if proven else 3
+        show_run(Console(), result, data)
+    return code
 
 
 async def fix(settings: Settings, wish: Wish, tell: Tell) -> tuple[Run, dict[str, object]]:
     """Fix a local repository; returns the ended Run and its JSON. Raises UserError on input that is of no use."""
     repository = await inspect(wish.path)
-    subject = read_subject(wish)
+    if repository.dirty:
+        print(
+            f"fettle: Uncommitted changes are not seen: this works on commit {repository.head[:12]}.", file=sys.stderr
+        )
     async with open_services(settings, local=True) as services:
         pipeline = _pipeline(services, repository, tell)
         run, _ = await pipeline.start(
@@ -73,29 +78,38 @@ async def fix(settings: Settings, wish: Wish, tell: Tell) -> tuple[Run, dict[str
             repository_id=-secrets.randbits(48),
             installation_id=0,
             repository=str(repository.top or repository.git_dir),
-            subject=subject,
+            subject=wish.subject,
             asked_by="",
         )
         run = await _to_the_end(pipeline, run, wish)
-        _refuse_pointless(run, wish)
         return run, await run_json(services.store, run)
 
 
-def read_subject(wish: Wish) -> Subject:
-    """The Subject that the command line describes; raises UserError for an issue file that cannot be read."""
-    if wish.issue is None:
-        return Subject(SubjectKind.LOCAL, 0, "", "")
+def exit_code(run: Run) -> int:
+    """0 for a proven patch on a branch; 1 for a run that an error ended; else 3."""
+    if run.ending is Ending.ERROR:
+        return FAILED
+    proven = run.proof is not None and run.proof.strength is Strength.PROVEN
+    return PROVEN if run.ending is Ending.PUBLISHED and proven else NOTHING_FOUND
+
+
+def read_issue(path: Path) -> Subject:
+    """The Subject that an issue file describes, its first line the title; raises UserError when it is of no use."""
     try:
-        raw = wish.issue.read_bytes()[: MOST_ISSUE_BYTES + 1]
-        text = raw.decode("utf-8")
+        # Not read as a whole: it may be a device that never ends.
+        with path.open("rb") as stream:
+            raw = stream.read(MOST_ISSUE_BYTES + 1)
+        text = raw.decode("utf-8") if len(raw) <= MOST_ISSUE_BYTES else ""
     except OSError as error:
-        raise UserError(f"The issue file {wish.issue} cannot be read: {error.strerror}.") from None
+        raise UserError(f"The issue file {path} cannot be read ({error.strerror}): give a text file.") from None
     except UnicodeDecodeError:
-        raise UserError(f"The issue file {wish.issue} is not UTF-8 text: save it as UTF-8.") from None
+        raise UserError(f"The issue file {path} is not UTF-8 text: save it as UTF-8.") from None
+    if b"\0" in raw:
+        raise UserError(f"The issue file {path} is not text, it holds NUL bytes: give a text file.")
     if len(raw) > MOST_ISSUE_BYTES:
-        raise UserError(f"The issue file {wish.issue} is larger than 64 KiB: shorten it.")
+        raise UserError(f"The issue file {path} is larger than 64 KiB: shorten it.")
     if not text.strip():
-        raise UserError(f"The issue file {wish.issue} is empty: describe the problem in it.")
+        raise UserError(f"The issue file {path} is empty: describe the problem in it.")
     title, _, body = text.strip().partition("\n")
     return Subject(SubjectKind.LOCAL, 0, title.lstrip("# ").strip()[:200], body.strip())
 
@@ -112,13 +126,12 @@ async def _to_the_end(pipeline: Pipeline, run: Run, wish: Wish) -> Run:
     try:
         while not ended(run):
             run = await _advance(pipeline, run)
-            if wish.failing_tests:
-                _need_failing_tests(run)
+            _refuse_pointless(run, wish)
     finally:
         timer.cancel()
         await asyncio.gather(timer, return_exceptions=True)
         if not ended(run):
-            # An interrupted run must not stand in the way of the next one.
+            # An interrupted run must not look as if it went on for ever.
             await pipeline.cancel(run.id, "The command was interrupted.")
     return run
 
@@ -133,7 +146,7 @@ async def _advance(pipeline: Pipeline, run: Run) -> Run:
         return moved
     stored = await pipeline.services.store.runs.get(run.id)
     if stored is None:
-        raise UserError(f"The run {run.id} is gone from the database.")
+        raise Infrastructure(f"The run {run.id} is gone from the database: somebody removed it; run the command again.")
     await asyncio.sleep(0.2)
     return stored
 
@@ -141,16 +154,16 @@ async def _advance(pipeline: Pipeline, run: Run) -> Run:
 async def _cancel_at(pipeline: Pipeline, run_id: str, ends: float | None, seconds: float | None) -> None:
     if ends is not None:
         await asyncio.sleep(max(0.0, ends - time.monotonic()))
-        await pipeline.cancel(run_id, f"The {seconds:g} seconds of --max-seconds are over.")
-
-
-def _need_failing_tests(run: Run) -> None:
-    if run.plan is not None and not run.plan.baseline.tests.failing:
-        end = run.plan.baseline.tests.end.value.replace("_", " ")
-        raise UserError(f"No test fails at {run.base[:12]} (the test run: {end}), so there is nothing to repair.")
+        await pipeline.cancel(run_id, f"The time is over (--max-seconds {seconds:g}).")
 
 
 def _refuse_pointless(run: Run, wish: Wish) -> None:
-    described = run.plan is not None and run.plan.target.kind is TargetKind.DESCRIBED
-    if run.state is State.FAILED and described and wish.issue is None:
-        raise UserError("No test fails and no check complains, so there is nothing to repair: say what with --issue.")
+    """Say at once that nothing asks for a repair: no model is paid to look for what nobody described."""
+    if run.plan is None or run.ending is not None:
+        return
+    tests = run.plan.baseline.tests
+    state = f"No test fails at {run.base[:12]} (the test run: {tests.end.value.replace('_', ' ')})"
+    if wish.failing_tests and not tests.failing:
+        raise UserError(f"{state}, so there is nothing to repair: commit a failing test, or leave out --failing-tests.")
+    if run.plan.target.kind is TargetKind.DESCRIBED and not wish.subject.title:
+        raise UserError(f"{state} and no check complains, so there is nothing to repair: say what with --issue.")

@@ -8,10 +8,12 @@ from rich.console import Console
 from rich.panel import Panel
 from rich.syntax import Syntax
 from rich.table import Table
+from rich.text import Text
 
 from bot.core import messages
 from bot.core.proof import Proof
 from bot.core.run import Run
+from bot.core.untrusted import Form, sanitise
 from bot.run.progress import diff_of, stage_lines, tried_lines
 from bot.store import Store
 from bot.store.journal import Journal
@@ -47,17 +49,31 @@ async def _entries(journal: Journal, run_id: str) -> list[Any]:
 
 def show_run(console: Console, run: Run, data: dict[str, Any]) -> None:
     """The result of one run for people: what became of it, its diff, its proof, what was tried."""
-    console.print(Panel(_headline(run), title=f"run {run.id}", title_align="left"))
+    console.print(Panel(Text(_shown(_headline(run))), title=f"run {run.id}", title_align="left"))
     if data["diff"]:
-        console.print(Syntax(data["diff"], "diff", word_wrap=True, background_color="default"))
+        _show_diff(console, data["diff"])
     if run.proof:
         console.print(_proof(run.proof))
     if data["tried"]:
         console.print("tried:")
         for line in data["tried"]:
-            console.print(f"  - {line}", markup=False)
+            console.print(Text(f"  - {_shown(line)}"), soft_wrap=True)
     stages = ", ".join(f"{name} {seconds or 0:.1f} s" for name, seconds in data["stages"].items())
-    console.print(f"stages: {stages}; model cost ${run.cost_usd:.4f}\n", highlight=False)
+    console.print(f"stages: {stages}; model cost ${run.cost_usd:.4f}\n", highlight=False, soft_wrap=True)
+
+
+def _show_diff(console: Console, diff: str) -> None:
+    if not console.is_terminal:
+        # As it is, so that `git apply` takes it: rich would wrap lines and expand tabs.
+        console.file.write(diff if diff.endswith("\n") else f"{diff}\n")
+        return
+    colours = Syntax("", "diff", background_color="default")
+    console.print(colours.highlight(_shown(diff)), soft_wrap=True)
+
+
+def _shown(text: str) -> str:
+    # What a repository says may hold escape sequences, which a terminal would obey.
+    return sanitise(text, Form.CODE, limit=max(len(text) * 10, 1000))
 
 
 def _headline(run: Run) -> str:
@@ -67,10 +83,10 @@ def _headline(run: Run) -> str:
         what = f"branch {run.branch}"
     else:
         what = f"{run.ending.value.replace('_', ' ') if run.ending else run.state.value}: {run.reason}"
-    advice = messages.what_to_do(run)
     by = f" (by {run.fixer.value})" if run.fixer else ""
     subject = f"#{run.subject.number} " if run.subject.number else ""
-    return f"{subject}{run.subject.title}\n{what}{by}" + (f"\n{advice}" if advice else "")
+    title = run.subject.title or "Fix what fails"
+    return "\n".join(line for line in (f"{subject}{title}", f"{what}{by}", messages.what_to_do(run)) if line)
 
 
 def _proof(proof: Proof) -> Table:
@@ -79,5 +95,5 @@ def _proof(proof: Proof) -> Table:
     table.add_column("held")
     table.add_column("evidence", overflow="fold")
     for claim in proof.claims:
-        table.add_row(claim.name.value, "yes" if claim.held else "no", claim.detail)
+        table.add_row(claim.name.value, "yes" if claim.held else "no", Text(_shown(claim.detail)))
     return table

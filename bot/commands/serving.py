@@ -1,21 +1,32 @@
-"""Serve and work: the long-running commands, alone (`serve`, `work`) or together (`up`, the demo)."""
+"""Serve and work: the long-running commands, alone (`serve`, `work`) or together (`up`, the demo).
+
+A signal ends each of them with exit code 0: the port is closed first, then the worker lets its jobs end.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-import uvicorn
+import structlog
 from fastapi import FastAPI
 
 import bot
 from bot.app import Dependencies, create_app
+from bot.commands.listening import WEBHOOK_PATH, Bound, bound, listen, serving, until, wait_for_signal
 from bot.context import Clock, Services, open_front, open_services
-from bot.core.errors import UserError
+from bot.core.errors import Infrastructure
 from bot.core.settings import Settings, require_github
 from bot.dashboard import router
+from bot.services.queue import QueueError
 from bot.store import Store
+
+__all__ = ["build_app", "listen", "serve", "up", "work", "working"]
+
+_log = structlog.stdlib.get_logger("fettle")
 
 
 def build_app(settings: Settings, clock: Clock, store: Store, queue: object) -> FastAPI:
@@ -35,71 +46,79 @@ def build_app(settings: Settings, clock: Clock, store: Store, queue: object) -> 
 async def serve(settings: Settings, host: str, port: int) -> None:
     """`fettle serve`: webhooks and pages, until a signal. Raises SettingsError, or UserError when the port is taken."""
     require_github(settings)
-    async with open_front(settings) as front:
-        await _until_signal(build_app(front.settings, front.clock, front.store, front.queue), host, port)
+    with bound(host, port) as where:
+        async with open_front(settings) as front:
+            app = build_app(front.settings, front.clock, front.store, front.queue)
+            async with serving(app, where) as server:
+                _ready(where)
+                await until(wait_for_signal(), server)
 
 
 async def work(settings: Settings, concurrency: int) -> None:
-    """`fettle work`: an arq worker, until a signal."""
+    """`fettle work`: an arq worker, until a signal; then running jobs may end. Raises SettingsError, Infrastructure."""
     require_github(settings)
-    async with open_services(settings) as services, working(services, concurrency, handle_signals=True) as done:
-        await done
+    async with open_services(settings) as services, working(services, concurrency) as worker:
+        _log.info("work.ready", owner=services.owner, concurrency=concurrency)
+        await until(wait_for_signal(), worker)
+        _log.info("work.draining")
 
 
 async def up(settings: Settings, host: str, port: int, concurrency: int) -> None:
-    """`fettle up`: both in one process, until a signal ends the server."""
+    """`fettle up`: both in one process, until a signal."""
     require_github(settings)
-    async with open_services(settings) as services, working(services, concurrency):
-        await _until_signal(build_app(settings, services.clock, services.store, services.queue), host, port)
+    with bound(host, port) as where:
+        async with open_services(settings) as services, working(services, concurrency) as worker:
+            app = build_app(settings, services.clock, services.store, services.queue)
+            async with serving(app, where) as server:
+                _ready(where)
+                await until(wait_for_signal(), server, worker)
 
 
 @asynccontextmanager
-async def working(
-    services: Services, concurrency: int = 2, *, handle_signals: bool = False
-) -> AsyncIterator[asyncio.Task[None]]:
-    """A worker as a task while the block runs; on leaving it drains and ends."""
+async def working(services: Services, concurrency: int = 2) -> AsyncIterator[asyncio.Task[None]]:
+    """A worker as a task while the block runs; when the block ends well, its jobs may end before it does.
+
+    Raises Infrastructure when this machine cannot hold the sandbox, and from the task when the queue stays away.
+    """
     from bot.worker import worker
 
     await check_sandbox(services)
-    arq_worker = worker(services, redis_url=services.redis_url, concurrency=concurrency, handle_signals=handle_signals)
-    task = asyncio.create_task(arq_worker.async_run())
+    arq_worker = worker(services, redis_url=services.redis_url, concurrency=concurrency, handle_signals=False)
+
+    async def run() -> None:
+        try:
+            await arq_worker.async_run()
+        except QueueError as error:
+            raise Infrastructure(
+                f"The queue was lost ({type(error).__name__}): check REDIS_URL and Valkey, then start again."
+            ) from error
+
+    task = asyncio.create_task(run())
     try:
         yield task
+        if not task.done():
+            # arq ends its main task when no job is left, or when its patience for them is over.
+            arq_worker.handle_sig_wait_for_completion(signal.SIGTERM)
+            await asyncio.wait([task])
     finally:
-        await arq_worker.close()
+        with contextlib.suppress(*QueueError):
+            await arq_worker.close()
+            if services.queue is not None:
+                await services.queue.leave(services.owner)
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
 
 
 async def check_sandbox(services: Services) -> None:
-    """Refuse to start when this machine cannot hold the sandbox; raises UserError with what to do."""
+    """Refuse to start when this machine cannot hold the sandbox; raises Infrastructure with what to do."""
     report = await services.sandbox.doctor()
     bad = [probe for probe in report.probes if not probe.ok]
     if bad:
-        raise UserError(
+        raise Infrastructure(
             "The sandbox does not hold here, so nothing will be run: "
             + "; ".join(f"{probe.name}: {probe.detail} {probe.advice}".strip() for probe in bad)
         )
 
 
-@asynccontextmanager
-async def listen(app: FastAPI, host: str = "127.0.0.1", port: int = 0) -> AsyncIterator[str]:
-    """The application on a port (0: a free one) while the block runs; yields its address. For demo and tests."""
-    from bot.embedded import running
-
-    server = await running.start(app, *running.listen(host, port))
-    try:
-        yield server.url
-    finally:
-        await server.aclose()
-
-
-async def _until_signal(app: FastAPI, host: str, port: int) -> None:
-    server = uvicorn.Server(
-        uvicorn.Config(app, host=host, port=port, log_config=None, access_log=False, server_header=False)
-    )
-    try:
-        await server.serve()
-    except SystemExit:
-        # uvicorn logs why it cannot listen and exits; the sentence is ours to say.
-        raise UserError(f"Port {port} on {host} cannot be bound: it is taken, or not yours; choose another.") from None
+def _ready(where: Bound) -> None:
+    _log.info("serve.ready", webhooks=where.url + WEBHOOK_PATH, pages=f"{where.url}/runs")
