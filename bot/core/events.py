@@ -10,9 +10,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+_MOST = 2**63 - 1  # of an id or a number: what a database's integer holds
+
 
 class Malformed(ValueError):
-    """The payload lacks a field that this event cannot do without; the text names it."""
+    """The payload lacks a field that this event cannot do without, or has nonsense there; the text says which."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,52 +104,69 @@ Event = IssueLabelled | IssueUnlabelled | IssueClosed | PullRequestClosed | Repo
 
 def parse(name: str, payload: Mapping[str, Any]) -> Event | None:
     """The Event in a delivery named `name`, or None when it is one that we do not read; raises Malformed."""
-    reader = _READERS.get((name, str(payload.get("action", ""))))
+    if not isinstance(payload, Mapping):
+        raise Malformed(f"{name} is not a JSON object")
+    action = str(payload.get("action", ""))
+    reader = _READERS.get((name, action))
     if reader is None:
         return None
     try:
         return reader(payload)
-    except (KeyError, TypeError, AttributeError) as error:
-        raise Malformed(f"{name}.{payload.get('action')} lacks {error}") from None
+    except KeyError as error:
+        raise Malformed(f"{name}.{action} lacks {error}") from None
+    except (TypeError, AttributeError, ValueError, OverflowError) as error:
+        raise Malformed(f"{name}.{action} is not as GitHub sends it: {error}") from None
 
 
 def _actor(data: Mapping[str, Any]) -> Actor:
-    return Actor(str(data["login"]), int(data.get("id", 0)), data.get("type") == "Bot")
+    return Actor(_text(data["login"]), _number(data.get("id", 0)), data.get("type") == "Bot")
+
+
+def _number(value: Any) -> int:
+    number = int(value)
+    if not 0 <= number <= _MOST:
+        raise ValueError("a number is out of range")
+    return number
+
+
+def _text(value: Any) -> str:
+    # JSON can say what no database stores: lone surrogates, and NUL.
+    return str(value).replace("\0", "").encode(errors="replace").decode()
 
 
 def _repository(payload: Mapping[str, Any]) -> RepositoryRef:
     data = payload["repository"]
     installation = payload.get("installation") or {}
     return RepositoryRef(
-        int(data["id"]),
-        str(data["full_name"]),
-        int(installation.get("id", 0)),
-        str(data.get("default_branch") or "main"),
+        _number(data["id"]),
+        _text(data["full_name"]),
+        _number(installation.get("id", 0)),
+        _text(data.get("default_branch") or "main"),
     )
 
 
 def issue_from(data: Mapping[str, Any]) -> IssueRef:
     """An issue object, of a payload or of the REST API; raises KeyError without a number."""
     return IssueRef(
-        number=int(data["number"]),
-        title=str(data.get("title") or ""),
-        body=str(data.get("body") or ""),
-        author=str((data.get("user") or {}).get("login", "")),
+        number=_number(data["number"]),
+        title=_text(data.get("title") or ""),
+        body=_text(data.get("body") or ""),
+        author=_text((data.get("user") or {}).get("login", "")),
         is_open=data.get("state") != "closed",
         labels=frozenset(
-            str(label.get("name", "")) for label in data.get("labels") or () if isinstance(label, Mapping)
+            _text(label.get("name", "")) for label in data.get("labels") or () if isinstance(label, Mapping)
         ),
     )
 
 
 def _labelled(payload: Mapping[str, Any]) -> Event:
     issue = issue_from(payload["issue"])
-    return IssueLabelled(_repository(payload), issue, str(payload["label"]["name"]), _actor(payload["sender"]))
+    return IssueLabelled(_repository(payload), issue, _text(payload["label"]["name"]), _actor(payload["sender"]))
 
 
 def _unlabelled(payload: Mapping[str, Any]) -> Event:
     issue = issue_from(payload["issue"])
-    return IssueUnlabelled(_repository(payload), issue, str(payload["label"]["name"]), _actor(payload["sender"]))
+    return IssueUnlabelled(_repository(payload), issue, _text(payload["label"]["name"]), _actor(payload["sender"]))
 
 
 def _closed(payload: Mapping[str, Any]) -> Event:
@@ -158,32 +177,32 @@ def _pull_closed(payload: Mapping[str, Any]) -> Event:
     pull, repository = payload["pull_request"], _repository(payload)
     head = pull["head"]
     ours = (head.get("repo") or {}).get("id") == repository.id
-    branch = str(head["ref"]) if ours else ""
+    branch = _text(head["ref"]) if ours else ""
     return PullRequestClosed(
-        repository, int(pull["number"]), branch, bool(pull.get("merged")), _actor(payload["sender"])
+        repository, _number(pull["number"]), branch, bool(pull.get("merged")), _actor(payload["sender"])
     )
 
 
 def _refs(items: Any, installation_id: int) -> tuple[RepositoryRef, ...]:
-    return tuple(RepositoryRef(int(item["id"]), str(item["full_name"]), installation_id) for item in items or ())
+    return tuple(RepositoryRef(_number(item["id"]), _text(item["full_name"]), installation_id) for item in items or ())
 
 
 def _installed(payload: Mapping[str, Any]) -> Event:
-    installation_id = int(payload["installation"]["id"])
+    installation_id = _number(payload["installation"]["id"])
     return RepositoriesChanged(installation_id, added=_refs(payload.get("repositories"), installation_id))
 
 
 def _uninstalled(payload: Mapping[str, Any]) -> Event:
-    return RepositoriesChanged(int(payload["installation"]["id"]), gone=True)
+    return RepositoriesChanged(_number(payload["installation"]["id"]), gone=True)
 
 
 def _suspension(suspended: bool) -> Callable[[Mapping[str, Any]], Event]:
-    return lambda payload: RepositoriesChanged(int(payload["installation"]["id"]), suspended=suspended)
+    return lambda payload: RepositoriesChanged(_number(payload["installation"]["id"]), suspended=suspended)
 
 
 def _repositories(payload: Mapping[str, Any]) -> Event:
-    installation_id = int(payload["installation"]["id"])
-    removed = tuple(int(item["id"]) for item in payload.get("repositories_removed") or ())
+    installation_id = _number(payload["installation"]["id"])
+    removed = tuple(_number(item["id"]) for item in payload.get("repositories_removed") or ())
     return RepositoriesChanged(installation_id, _refs(payload.get("repositories_added"), installation_id), removed)
 
 
