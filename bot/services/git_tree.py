@@ -2,8 +2,9 @@
 
 Made by plumbing from objects alone, with no filter, no attribute and no line-ending change: every byte is as committed.
 Files that an older cached tree already holds are hard-linked from it, which is safe because nothing ever writes to a
-base tree: sandboxes see it as the lower layer of a copy-on-write view. Symbolic links are kept as they are and may
-point anywhere, so never open a base tree's files from outside the sandbox: read blobs instead.
+base tree: sandboxes see it as the lower layer of a copy-on-write view. Symbolic links that lead out of the tree or
+round in a circle are left out: inside the sandbox they would make every tool walk the sandbox's own system. The commit
+keeps them, since commits are built from objects. Still, never open a base tree's files from outside the sandbox.
 """
 
 from __future__ import annotations
@@ -72,6 +73,7 @@ async def materialise(git: Git, sha: str, folder: Path, *, previous: str | None 
         tree = temporary / "tree"
         missing = await asyncio.to_thread(_link, listing, changed, folder / (previous or ""), tree)
         await _check_out(git, listing, missing, tree, temporary / "index")
+        await asyncio.to_thread(_leave_out_links, tree, listing)
         # Lost the race against another process when this fails: theirs is as good.
         with contextlib.suppress(OSError):
             tree.rename(target)
@@ -144,6 +146,20 @@ def _link_one(old: bytes, root: bytes, path: bytes, made: set[bytes]) -> bool:
     except OSError:  # pruned meanwhile, too many links, a submodule's folder: git lays it out instead
         return False
     return True
+
+
+def _leave_out_links(tree: Path, listing: Listing) -> None:
+    """Remove links to what is not below the tree, and to a folder that they lie in themselves; nothing is opened."""
+    root = os.path.realpath(os.fsencode(tree))
+    for path, identity in listing.entries.items():
+        if not identity.startswith(b"120000"):
+            continue
+        link = os.path.join(root, path)  # noqa: PTH118 - paths are bytes here, since names need not be text
+        end = os.path.realpath(link)
+        around = os.path.dirname(link) + b"/"  # noqa: PTH120 - as above
+        if not end.startswith(root + b"/") or around.startswith(end + b"/"):
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(link)  # noqa: PTH108 - as above
 
 
 def _make_folder(root: bytes, path: bytes, made: set[bytes]) -> None:

@@ -176,7 +176,7 @@ async def test_nothing_but_names_and_ids_resolves(fetched: Mirror, ref: str) -> 
 
 
 async def test_a_base_tree_holds_the_bytes_as_committed(mirror: Mirror, repository: Repository) -> None:
-    (repository.path / "link").symlink_to("/etc/passwd")
+    (repository.path / "link").symlink_to("a.txt")
     attributes = "*.txt eol=crlf\n*.id ident\n*.utf working-tree-encoding=UTF-16\n* export-ignore filter=lfs\n"
     files: dict[str, str | bytes] = {
         "a.txt": "a\n",
@@ -200,7 +200,7 @@ async def test_a_base_tree_holds_the_bytes_as_committed(mirror: Mirror, reposito
 
     for name, content in files.items():
         assert (tree / name).read_bytes() == (content.encode() if isinstance(content, str) else content)
-    assert (tree / "link").readlink() == Path("/etc/passwd")
+    assert (tree / "link").readlink() == Path("a.txt")
     assert (tree / "run.sh").stat().st_mode & 0o777 == 0o755
     assert (tree / "a.txt").stat().st_mode & 0o777 == 0o644
     assert not (tree / ".git").exists()
@@ -241,7 +241,7 @@ async def test_files_become_folders_and_links_between_two_base_trees(mirror: Mir
     await mirror.base_tree(await mirror.resolve())
     (repository.path / "b/c").unlink()
     (repository.path / "b").rmdir()
-    (repository.path / "b").symlink_to("/tmp")
+    (repository.path / "b").symlink_to("a/x")
     (repository.path / "a").unlink()
     sha = repository.commit({"a/x": "now a folder"})
     await mirror.fetch(repository.path.as_uri())
@@ -250,6 +250,24 @@ async def test_files_become_folders_and_links_between_two_base_trees(mirror: Mir
 
     assert (tree / "a/x").read_text() == "now a folder"
     assert (tree / "b").is_symlink()
+
+
+async def test_links_that_lead_out_of_the_tree_or_round_in_a_circle_are_left_out(
+    mirror: Mirror, repository: Repository
+) -> None:
+    (repository.path / "in/deep").mkdir(parents=True)
+    links = {"up": "../..", "etc": "/etc", "in/here": ".", "in/deep/round": "../..", "in/trick": "deep/../../../x"}
+    links |= {"in/deep/root": "..", "in/good": "../kept", "gone": "nowhere"}
+    for name, target in links.items():
+        (repository.path / name).symlink_to(target)
+    sha = repository.commit({"kept": "kept", "in/deep/file": "x"})
+    await mirror.fetch(repository.path.as_uri())
+
+    tree = await mirror.base_tree(sha)
+
+    found = {path.relative_to(tree).as_posix() for path in tree.rglob("*") if path.is_symlink()}
+    assert found == {"in/good", "gone"}
+    assert set(await mirror.paths(sha)) >= set(links), "the commit keeps them"
 
 
 async def test_base_trees_that_outlive_their_mirror_do_no_harm(
