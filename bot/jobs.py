@@ -3,11 +3,12 @@
 deliver   a stored delivery: event -> handler -> intents -> effects
 advance   one stage of a Run
 sweep     what nobody carries on: undone deliveries, runs without a lease; sees every few seconds
-prune     old deliveries and unused base trees
+prune     old deliveries, unused base trees and old baselines
 """
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
@@ -29,10 +30,12 @@ from bot.core.events import (
     RepositoriesChanged,
     parse,
 )
+from bot.core.machine import State
 from bot.core.policy.who import Permission
-from bot.core.run import SubjectKind
+from bot.core.run import Run, SubjectKind
 from bot.core.view import RepoView
-from bot.perform import Performer, advance_soon
+from bot.perform import Performer, advance_soon, run_id_of
+from bot.run.baseline import baselines
 from bot.run.pipeline import Pipeline, ended
 from bot.services.queue import Queue
 from bot.store import Delivery
@@ -42,6 +45,7 @@ log = structlog.get_logger()
 DELIVERY_PATIENCE = 20.0  # seconds a delivery may wait before the sweep enqueues it again
 RUN_PATIENCE = 5.0
 KEEP_DELIVERIES = 30 * 86400.0
+KEEP_BASELINES = 14 * 86400.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,18 +116,20 @@ async def advance(office: Office, run_id: str) -> None:
 @boundary
 async def sweep(office: Office) -> None:
     """Enqueue again what is not done and what no worker holds: after a crash, a lost queue, a killed worker."""
-    store = office.pipeline.services.store
+    store, minute = office.pipeline.services.store, int(office.pipeline.services.clock().timestamp() // 60)
+    # One job a minute for each: a long queue must not grow by what waits in it, and a dead worker's job id is locked.
     for delivery_id in await store.inbox.undone(DELIVERY_PATIENCE):
-        await office.queue.enqueue("deliver", delivery_id)
+        await office.queue.enqueue("deliver", delivery_id, job_id=f"sweep:{delivery_id}:{minute}")
     for run_id in await store.runs.stale(idle_seconds=RUN_PATIENCE):
-        await advance_soon(office.queue, run_id)
+        await advance_soon(office.queue, run_id, job_id=f"sweep:{run_id}:{minute}")
 
 
 @boundary
 async def prune(office: Office) -> None:
-    """Forget old deliveries and base trees that no Run asked for lately."""
+    """Forget old deliveries, and base trees and baselines that no Run asked for lately."""
     await office.pipeline.services.store.inbox.prune(KEEP_DELIVERIES)
     await office.pipeline.services.workspace.prune()
+    await asyncio.to_thread(baselines(office.pipeline.services.settings).prune, KEEP_BASELINES)
 
 
 @boundary
@@ -136,33 +142,41 @@ async def _handle(office: Office, delivery: Delivery) -> None:
     event = parse(delivery.event, json.loads(delivery.payload))
     if event is None:
         return
-    view = await _view(office, event)
+    view = await _view(office, event, delivery.id)
     for place, intent in enumerate(handlers.handle(event, view)):
         log.info("intent", kind=type(intent).__name__, delivery=delivery.id)
         await office.performer.perform(intent, f"{delivery.id}:{place}")
 
 
-async def _view(office: Office, event: Event) -> RepoView:
+async def _view(office: Office, event: Event, delivery_id: str) -> RepoView:
     """Fetch what the handler may look at; nothing is asked of GitHub for labels that are not ours."""
-    services = office.pipeline.services
-    label = services.settings.trigger_label
+    label = office.pipeline.services.settings.trigger_label
     match event:
         case RepositoriesChanged():
             return RepoView(label)
         case PullRequestClosed():
             return RepoView(label, reviewed=await _reviewed(office, event))
-        case IssueLabelled() | IssueUnlabelled() if event.label != label:
+        case IssueLabelled() | IssueUnlabelled() if event.label.casefold() != label.casefold():
             return RepoView(label)
-        case IssueLabelled() | IssueUnlabelled() | IssueClosed():
-            return await _issue_view(office, event, label)
+        case IssueLabelled() | IssueUnlabelled():
+            # Names of labels are alike on GitHub whatever their case: the handler compares with the one at hand.
+            return await _issue_view(office, event, event.label, delivery_id)
+        case IssueClosed():
+            return await _issue_view(office, event, label, delivery_id)
 
 
-async def _issue_view(office: Office, event: IssueLabelled | IssueUnlabelled | IssueClosed, label: str) -> RepoView:
+async def _issue_view(
+    office: Office, event: IssueLabelled | IssueUnlabelled | IssueClosed, label: str, delivery_id: str
+) -> RepoView:
     services = office.pipeline.services
     key = f"{SubjectKind.ISSUE}:{event.issue.number}"
     active = await services.store.runs.active(event.repository.id, key)
+    if active is not None and active.id == run_id_of(delivery_id, key):
+        active = None  # this very delivery started it, and is handled again
     if services.github is None or (active is None and not isinstance(event, IssueLabelled)):
         return RepoView(label, active=active)
+    if isinstance(event, IssueLabelled) and event.sender.login == await services.github.bot_login():
+        return RepoView(label)  # our own label asks for nothing, and a refusal would be talking to ourselves
     client = services.github.repository(event.repository)
     now = await client.issue(event.issue.number)
     issue = IssueRef(now.number, now.title, now.body, now.author, now.is_open, now.labels)
@@ -172,6 +186,15 @@ async def _issue_view(office: Office, event: IssueLabelled | IssueUnlabelled | I
     return RepoView(label, issue=issue, permission=permission, active=active)
 
 
-async def _reviewed(office: Office, event: PullRequestClosed) -> Any:
-    runs = await office.pipeline.services.store.runs.list(limit=50, repository_id=event.repository.id)
-    return next((run for run in runs if run.pull_request == event.number and run.branch == event.branch), None)
+async def _reviewed(office: Office, event: PullRequestClosed) -> Run | None:
+    """The Run that opened the pull request; one that has not yet noted its number is known by its branch."""
+    store = office.pipeline.services.store
+    states = {State.IN_REVIEW, State.PUBLISHING}
+    for run in await store.runs.list(limit=1000, repository_id=event.repository.id, states=states):
+        if run.pull_request == event.number and run.branch == event.branch:
+            return run
+        if run.pull_request is None and event.branch:
+            made = await store.effects.get(f"branch:{run.id}")
+            if made is not None and (made.result or {}).get("branch") == event.branch:
+                return run
+    return None

@@ -1,10 +1,11 @@
 """The one place where an Intent becomes an effect. Called from bot.jobs.deliver, once per intent and possibly again.
 
-Every branch is safe to repeat: runs are unique per subject, replies are keyed by delivery and position.
+Every branch is safe to repeat: runs are unique per delivery and subject, replies are keyed by delivery and position.
 """
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from typing import assert_never
 
@@ -28,7 +29,7 @@ class Performer:
         store = self.pipeline.services.store
         match intent:
             case StartRun():
-                await self._start(intent)
+                await self._start(intent, key)
             case CancelRun():
                 if await self.pipeline.cancel(intent.run_id, intent.why):
                     await advance_soon(self.queue, intent.run_id)
@@ -49,7 +50,7 @@ class Performer:
             case other:
                 assert_never(other)
 
-    async def _start(self, intent: StartRun) -> None:
+    async def _start(self, intent: StartRun, key: str) -> None:
         repository = intent.repository
         await self.pipeline.services.store.repositories.upsert(
             [
@@ -64,6 +65,7 @@ class Performer:
             repository=repository.full_name,
             subject=intent.subject,
             asked_by=intent.asked_by,
+            run_id=run_id_of(key.rpartition(":")[0], intent.subject.key),
         )
         await advance_soon(self.queue, run.id)
 
@@ -80,11 +82,17 @@ class Performer:
             find=lambda: client.find_comment(intent.number, mark),
             make=lambda: client.create_comment(intent.number, f"{intent.text}\n\n{mark}"),
             result=lambda comment: {"id": comment.id},
+            leased=False,
         )
         if intent.reaction is not None:
             await client.add_reaction(intent.reaction, issue=intent.number)
 
 
-async def advance_soon(queue: Queue, run_id: str, delay: float = 0.0) -> None:
-    """Enqueue the Run's next stage; ids are never reused, since arq locks the id of a job whose worker died."""
-    await queue.enqueue("advance", run_id, delay=delay)
+def run_id_of(delivery_id: str, subject_key: str) -> str:
+    """The id of the Run that a delivery starts: a delivery that is handled again finds its own Run, ended or not."""
+    return hashlib.sha256(f"{delivery_id}\0{subject_key}".encode()).hexdigest()[:12]
+
+
+async def advance_soon(queue: Queue, run_id: str, delay: float = 0.0, *, job_id: str | None = None) -> None:
+    """Enqueue the Run's next stage; ids are not used for long, since arq locks the id of a job whose worker died."""
+    await queue.enqueue("advance", run_id, delay=delay, job_id=job_id)

@@ -15,8 +15,12 @@ from bot.repair.mechanical import MechanicalFixer
 from bot.repair.search import SearchFixer
 from bot.run.github_forge import GitHubForge
 from bot.run.pipeline import Pipeline
+from bot.run.work import SUITE_SECONDS
 from bot.services.queue import Tick, build_worker
 from bot.toolchains import toolchains
+
+STAGE_SECONDS = 6 * SUITE_SECONDS
+"""No stage lasts longer: validate runs the suite up to four times, and checks besides."""
 
 FUNCTIONS = {"deliver": jobs.deliver, "advance": jobs.advance}
 
@@ -58,5 +62,6 @@ def worker(services: Services, *, redis_url: str, concurrency: int = 2, handle_s
         ticks=TICKS,
         context={"office": open_office(services)},
         max_jobs=concurrency,
+        job_seconds=STAGE_SECONDS,
         handle_signals=handle_signals,
     )

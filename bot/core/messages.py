@@ -170,6 +170,16 @@ def needs_model(target: TargetKind) -> str:
     return f"The rungs that work without a model did not find {what}, and no model is configured."
 
 
+def too_late(why: str) -> str:
+    """The answer to a wish to cancel that came while the pull request was being opened."""
+    return f"{why} By then the pull request was being opened: close it if it is not wanted."
+
+
+def rewritten() -> str:
+    """Why a patch is not published on a default branch that no longer holds its base."""
+    return "The default branch was rewritten while I worked, so a pull request would bring its old commits back."
+
+
 def nothing_found() -> str:
     """Why a run ended when every rung, the model's too, came back empty."""
     return "No rung of the ladder found a patch."

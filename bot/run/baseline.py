@@ -5,15 +5,21 @@ Validate shows that the target fails again with the patch taken away, so a stale
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import tempfile
+import time
+from functools import cache
+from importlib.metadata import version
 from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
+from bot import __version__
 from bot.core.findings import SuiteEnd
 from bot.core.run import Baseline
+from bot.core.settings import Settings
 
 _CODEC = TypeAdapter(Baseline)
 
@@ -42,6 +48,27 @@ class BaselineCache:
             stream.write(_CODEC.dump_json(baseline))
         Path(temporary).replace(path)
 
+    def prune(self, older_than_seconds: float) -> int:
+        """Remove the entries written that long ago; returns how many."""
+        before, gone = time.time() - older_than_seconds, 0
+        for path in self._folder.glob("*") if self._folder.is_dir() else ():
+            with contextlib.suppress(FileNotFoundError):
+                if path.stat().st_mtime < before:
+                    path.unlink()
+                    gone += 1
+        return gone
+
     def _path(self, repository: str, base: str, environment: str) -> Path:
-        digest = hashlib.sha256("\0".join((repository, base, environment)).encode()).hexdigest()
+        digest = hashlib.sha256("\0".join((repository, base, environment, _makers())).encode()).hexdigest()
         return self._folder / f"{digest[:40]}.json"
+
+
+def baselines(settings: Settings) -> BaselineCache:
+    """The cache in the data folder."""
+    return BaselineCache(settings.data_dir / "baselines")
+
+
+@cache
+def _makers() -> str:
+    # Another version finds other things, and a finding that only a new version reports would look like the patch's.
+    return f"fettle {__version__} ruff {version('ruff')}"

@@ -23,7 +23,7 @@ from bot.core.proof import Strength
 from bot.core.run import Ending, Run
 from bot.run.effects import once
 from bot.run.forge import BOT, Origin, Published, branch_name
-from bot.services.github import Conclusion, GitHubApp, RepositoryClient
+from bot.services.github import Conclusion, Forbidden, GitHubApp, NotFound, Pull, RepositoryClient
 
 log = structlog.get_logger()
 
@@ -50,8 +50,12 @@ class GitHubForge:
 
     async def announce(self, run: Run) -> None:
         """👀 on the issue and the sticky comment's first state."""
-        await self.client.add_reaction(Reaction.SEEN, issue=run.subject.number)
-        await self._sticky(run, Progress())
+        try:
+            await self.client.add_reaction(Reaction.SEEN, issue=run.subject.number)
+            await self._sticky(run, Progress())
+        except Forbidden as error:
+            # A locked issue takes no words, but a pull request still helps.
+            log.info("progress.not_shown", run=run.id, why=str(error))
 
     async def show(self, run: Run, progress: Progress) -> None:
         """Bring the sticky comment up to date, if GitHub answers."""
@@ -62,8 +66,9 @@ class GitHubForge:
 
     async def publish(self, run: Run, summary: str, progress: Progress) -> Published:
         """Exactly one branch, commit, pull request and check run, however often this is called."""
+        await self._still_on_its_base(run)
         branch, head = await self._branch(run)
-        number = await self._pull(run, branch, summary, progress)
+        number = await self._pull(run, branch, head, summary, progress)
         await self._check(run, head)
         return Published(branch, head, number)
 
@@ -79,6 +84,16 @@ class GitHubForge:
             await self.client.add_reaction(Reaction.DONE, issue=run.subject.number)
         elif run.ending is not Ending.CANCELLED:
             await self.client.add_reaction(Reaction.REFUSED, issue=run.subject.number)
+
+    async def _still_on_its_base(self, run: Run) -> None:
+        """Raise UserError when the default branch was rewritten: its old commits would come back with ours."""
+        if await self.services.store.effects.get(f"branch:{run.id}") is not None:
+            return
+        origin = await self.origin(run)
+        mirror = self.services.workspace.mirror(origin.key)
+        await mirror.fetch(origin.url, token=origin.token)
+        if not await mirror.is_ancestor(run.base, await mirror.resolve("HEAD")):
+            raise UserError(messages.rewritten())
 
     async def _branch(self, run: Run) -> tuple[str, str]:
         """The Patch's commit on a branch of ours; a name that is taken by anything else is left alone."""
@@ -133,7 +148,7 @@ class GitHubForge:
                 return name
         raise UserError(f"There are too many branches named {branch_name(run)!r} already: delete some.")
 
-    async def _pull(self, run: Run, branch: str, summary: str, progress: Progress) -> int:
+    async def _pull(self, run: Run, branch: str, head: str, summary: str, progress: Progress) -> int:
         paths = run.patch.paths if run.patch else ()
         body = messages.pull_request_body(run, summary, paths, progress)
         draft = run.proof is None or run.proof.strength is not Strength.PROVEN
@@ -143,13 +158,19 @@ class GitHubForge:
             f"pull:{run.id}",
             run_id=run.id,
             kind="pull_request",
-            find=lambda: self.client.find_pull(branch),
+            find=lambda: self._our_pull(run, branch, head),
             make=lambda: self.client.create_pull(
                 title=messages.pull_request_title(run), body=body, branch=branch, base=base, draft=draft
             ),
             result=lambda pull: {"number": pull.number, "url": pull.url},
         )
         return int(str(made["number"]))
+
+    async def _our_pull(self, run: Run, branch: str, head: str) -> Pull | None:
+        """This Run's pull request, open or not: an earlier one from a branch of the same name is another's."""
+        found = await self.client.find_pull(branch)
+        ours = found is not None and (found.head_sha == head or messages.marker(f"run:{run.id}") in found.body)
+        return found if ours else None
 
     async def _check(self, run: Run, head: str) -> None:
         title, summary = messages.check_summary(run)
@@ -173,19 +194,31 @@ class GitHubForge:
         )
 
     async def _sticky(self, run: Run, progress: Progress) -> None:
-        number = run.subject.number
         body = messages.sticky(run, self._linked(run, progress))
+        key = f"sticky:{run.repository_id}:{run.subject.key}"
+        for _ in range(_MOST_NAMES):
+            known = await self._comment(run, key, body)
+            try:
+                await self.client.update_comment(known, body)
+            except NotFound:
+                # Somebody deleted it; the next one stands under the same marker.
+                key = f"{key}:{known}"
+            else:
+                return
+
+    async def _comment(self, run: Run, key: str, body: str) -> int:
+        number = run.subject.number
         mark = messages.marker(f"sticky:{run.subject.key}")
         known = await once(
             self.services.store.effects,
-            f"sticky:{run.repository_id}:{run.subject.key}",
+            key,
             run_id=run.id,
             kind="comment",
             find=lambda: self.client.find_comment(number, mark),
             make=lambda: self.client.create_comment(number, body),
             result=lambda comment: {"id": comment.id},
         )
-        await self.client.update_comment(int(str(known["id"])), body)
+        return int(str(known["id"]))
 
     def _linked(self, run: Run, progress: Progress) -> Progress:
         if not run.branch or run.pull_request is not None:

@@ -14,11 +14,12 @@ from typing import assert_never
 from bot.context import Services
 from bot.core.errors import Infrastructure, Retry, UserError
 from bot.core.machine import ENDED, WORKING, Move, State, after
-from bot.core.run import Ending, Run, Subject
+from bot.core.run import Ending, JournalEntry, Run, Subject
 from bot.repair.base import Fixer
 from bot.run.forge import Forge
 from bot.run.lease import LEASE_SECONDS, CancelAsked, Lease, LeaseGone
-from bot.run.stages.conclude import conclude
+from bot.run.progress import RETRY_ENDS, TAKEN_ENDS, tries
+from bot.run.stages.conclude import conclude, over
 from bot.run.stages.edit import edit
 from bot.run.stages.plan import plan
 from bot.run.stages.publish import publish
@@ -28,6 +29,8 @@ from bot.store import LeaseLost
 from bot.toolchains.base import Toolchain
 
 RETRIES, TAKEOVERS = 8, 5
+LONGEST_WAIT = 300.0  # seconds between two tries, unless GitHub asks for more
+WAITING = "waiting"  # holds the lease of a Run that waits to be tried again
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +43,19 @@ class Pipeline:
     toolchains: Mapping[str, Toolchain]
 
     async def start(
-        self, *, repository_id: int, installation_id: int, repository: str, subject: Subject, asked_by: str
+        self,
+        *,
+        repository_id: int,
+        installation_id: int,
+        repository: str,
+        subject: Subject,
+        asked_by: str,
+        run_id: str = "",
     ) -> tuple[Run, bool]:
-        """Queue a Run; returns the active one and False when the subject has one already."""
+        """Queue a Run; returns (the one in its way, False) when the subject has an active one, or the id is known."""
         now = self.services.clock()
         wanted = Run(
-            id=secrets.token_hex(6),
+            id=run_id or secrets.token_hex(6),
             repository_id=repository_id,
             installation_id=installation_id,
             repository=repository,
@@ -63,55 +73,66 @@ class Pipeline:
     async def advance(self, run_id: str) -> Run | None:
         """Do one stage. Returns the Run as saved, or None when it has ended or somebody else is working on it.
 
-        Raises Retry when the same stage should run again later; any other exception is a bug and leaves the Run where
-        it was, its lease given back.
+        Raises Retry when the same stage should run again later, and keeps everybody away until then; any other
+        exception is a bug and leaves the Run where it was, its lease given back.
         """
-        runs, owner = self.services.store.runs, self.services.owner
+        runs, owner = self.services.store.runs, self._visitor()
         run = await runs.acquire(run_id, owner, LEASE_SECONDS)
-        if run is None or run.state not in WORKING:
-            if run is not None:
-                await runs.release(run_id, owner)
+        if run is None:
             return None
         try:
-            moved = await self._one_stage(run)
-            return await self._save(run, moved)
+            if run.state not in WORKING:
+                return None
+            return await self._save(run, await self._one_stage(run, owner), owner)
         except (LeaseGone, LeaseLost):
             return None
+        except Retry as error:
+            # Neither the sweep nor a stray job may come before the time that GitHub named.
+            await runs.release(run_id, owner)
+            await runs.acquire(run_id, WAITING, error.seconds)
+            raise
         finally:
             await runs.release(run_id, owner)
 
     async def cancel(self, run_id: str, why: str) -> Run | None:
-        """Ask the Run to stop; whoever works on it notices within a second."""
-        run = await self.services.store.runs.request_cancel(run_id, why)
+        """Ask the Run to stop; whoever works on it notices within a second, and it does not wait for a retry."""
+        runs = self.services.store.runs
+        run = await runs.request_cancel(run_id, why)
         if run is not None:
+            await runs.release(run_id, WAITING)
             await self.services.store.journal.append(run_id, "cancel.asked", {"why": why})
         return run
 
     async def end_review(self, run_id: str, *, merged: bool, by: str) -> None:
-        """The pull request was merged (done) or closed (cancelled); once, however often it is said."""
-        runs, owner = self.services.store.runs, self.services.owner
+        """The pull request was merged (done) or closed (cancelled); once, however often it is said.
+
+        Raises Retry while the Run is not in review yet.
+        """
+        runs, owner = self.services.store.runs, self._visitor()
         run = await runs.acquire(run_id, owner, LEASE_SECONDS)
         if run is None:
             raise Retry("the run is still being worked on", 5.0)
         try:
+            if run.state in WORKING:
+                raise Retry("the run has not said yet that its pull request is open", 5.0)
             if run.state is State.IN_REVIEW:
                 move, ending = (Move.FINISH, Ending.MERGED) if merged else (Move.CANCEL, Ending.CANCELLED)
                 reason = "" if merged else f"@{by} closed the pull request."
-                await self._save(run, replace(run, state=after(run.state, move), ending=ending, reason=reason))
+                over = replace(run, state=after(run.state, move), ending=ending, reason=reason)
+                saved, work = await self._save(run, over, owner), self.work(run)
+                await work.forge.show(saved, await work.progress(saved))
         finally:
             await runs.release(run_id, owner)
 
     async def crashed(self, run_id: str, sentence: str) -> None:
         """After a bug: let the Run end visibly with `sentence` at its next advance."""
-        runs, owner = self.services.store.runs, self.services.owner
+        runs, owner = self.services.store.runs, self._visitor()
         run = await runs.acquire(run_id, owner, LEASE_SECONDS)
         if run is None:
             return
         try:
             if run.state in WORKING:
-                failed = replace(run, ending=Ending.ERROR, reason=sentence)
-                # A second crash, while saying so, must not go round for ever.
-                await self._save(run, replace(failed, state=State.FAILED) if run.ending else failed)
+                await self._save(run, _stopped(run, sentence), owner)
         finally:
             await runs.release(run_id, owner)
 
@@ -119,9 +140,18 @@ class Pipeline:
         """What this Run's stages work with."""
         return Work(self.services, self.forge_for(run), self.ladder, self.toolchains, run.id)
 
-    async def _one_stage(self, run: Run) -> Run:
-        work, lease = self.work(run), Lease(self.services.store, run.id, self.services.owner)
-        if run.cancel and run.ending is None:
+    def _visitor(self) -> str:
+        # A name of its own for each visit: a process that hung may come back to a Run whose lease it has lost.
+        return f"{self.services.owner}:{secrets.token_hex(3)}"
+
+    async def _one_stage(self, run: Run, owner: str) -> Run:
+        work, lease = self.work(run), Lease(self.services.store, run.id, owner)
+        entries = await work.entries()
+        run = replace(run, cost_usd=round(sum(entry.cost_usd for entry in entries), 6))
+        await work.note("taken", owner=owner)
+        if (lost := tries(entries, "taken", TAKEN_ENDS)) >= TAKEOVERS:
+            return _stopped(run, f"Given up: {lost} workers in a row died while {run.state.value} this run.")
+        if run.cancel and run.ending is None and not _is_publishing(run, entries):
             run = replace(run, ending=Ending.CANCELLED, reason=run.cancel)
         try:
             if run.ending is not None:
@@ -131,20 +161,18 @@ class Pipeline:
             return replace(run, ending=Ending.CANCELLED, reason=str(asked))
         except (UserError, Infrastructure) as error:
             await work.note("error", sentence=str(error))
-            if run.ending is not None:
-                return replace(run, state=after(run.state, Move.FAIL), reason=f"{run.reason} ({error})")
-            return replace(run, ending=Ending.ERROR, reason=str(error))
+            return _stopped(run, str(error))
         except Retry as error:
-            return await self._again(work, run, error)
+            return await self._again(work, run, error, tries(entries, "retry", RETRY_ENDS) + 1)
 
-    async def _again(self, work: Work, run: Run, error: Retry) -> Run:
-        await work.note("retry", why=str(error), seconds=error.seconds)
-        retries = sum(entry.kind == "retry" for entry in await work.entries())
-        if retries < RETRIES:
-            raise error
-        if run.ending is not None:
-            return replace(run, state=after(run.state, Move.FAIL))
-        return replace(run, ending=Ending.ERROR, reason=f"Given up after {retries} tries: {error}")
+    async def _again(self, work: Work, run: Run, error: Retry, tried: int) -> Run:
+        if tried >= RETRIES:
+            await work.note("retry", why=str(error))
+            return _stopped(run, f"Given up after {tried} tries: {error}")
+        # Twice as long each time, or an outage of two minutes would end every run.
+        seconds = max(error.seconds, min(error.seconds * 2 ** (tried - 1), LONGEST_WAIT))
+        await work.note("retry", why=str(error), seconds=seconds)
+        raise Retry(str(error), seconds) from error
 
     async def _stage(self, work: Work, run: Run) -> Run:
         match run.state:
@@ -170,16 +198,32 @@ class Pipeline:
             moved = await stages[name](work, run)
         if moved.ending is None:
             await work.forge.show(moved, await work.progress(moved))
-        elif moved.state in (State.IN_REVIEW, State.DONE):
-            await work.forge.conclude(moved, await work.progress(moved))
         return moved
 
-    async def _save(self, run: Run, moved: Run) -> Run:
-        saved = await self.services.store.runs.save(moved, owner=self.services.owner, expected=run.state)
+    async def _save(self, run: Run, moved: Run, owner: str) -> Run:
+        saved = await self.services.store.runs.save(moved, owner=owner, expected=run.state)
+        append = self.services.store.journal.append
         if run.state is not moved.state:
             data: dict[str, object] = {"from": run.state.value, "to": moved.state.value, "reason": moved.reason}
-            await self.services.store.journal.append(run.id, "state", data)
+            await append(run.id, "state", data)
+        elif moved.ending is not None and run.ending is not moved.ending:
+            await append(run.id, "ending", {"ending": moved.ending.value, "reason": moved.reason})
+        elif (run.rung, run.tries) != (moved.rung, moved.tries):
+            await append(run.id, "climbed", {"rung": moved.rung, "tries": moved.tries})
         return saved
+
+
+def _stopped(run: Run, sentence: str) -> Run:
+    """The Run with an error to say at its next advance; one that was already saying its last word is over now."""
+    if run.ending is None:
+        return replace(run, ending=Ending.ERROR, reason=sentence)
+    return over(replace(run, reason=" ".join(part for part in (run.reason, f"({sentence})") if part)))
+
+
+def _is_publishing(run: Run, entries: Sequence[JournalEntry]) -> bool:
+    """Whether something may stand on GitHub already: then it is finished, since half of it helps nobody."""
+    begun = any(entry.kind == "stage.started" and entry.data.get("stage") == "publish" for entry in entries)
+    return run.state is State.PUBLISHING and begun
 
 
 def ended(run: Run) -> bool:

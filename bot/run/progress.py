@@ -9,6 +9,20 @@ from bot.core.run import JournalEntry
 
 STAGE_ORDER = ("plan", "edit", "validate", "publish")
 
+RETRY_ENDS = frozenset({"state", "ending", "climbed"})
+"""Entries that say that the Run got further: tries are counted anew."""
+
+TAKEN_ENDS = RETRY_ENDS | {"retry"}
+"""Entries by which a worker gives the Run back; a `taken` without one was a worker that died."""
+
+
+def tries(entries: Iterable[JournalEntry], kind: str, ends: frozenset[str]) -> int:
+    """How many entries of `kind` there are since the last one in `ends`."""
+    count = 0
+    for entry in entries:
+        count = 0 if entry.kind in ends else count + (entry.kind == kind)
+    return count
+
 
 def stage_lines(entries: Iterable[JournalEntry]) -> tuple[StageLine, ...]:
     """Every stage that was entered, in the order of the road; repeated visits add up, an open one has no seconds."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bot.context import Services
+from bot.core.errors import UserError
 from bot.core.messages import Progress
 from bot.core.run import JournalEntry, Run
 from bot.repair.base import Fixer
@@ -59,8 +60,14 @@ class Work:
         await self.services.store.measures.observe(name, seconds)
 
     async def mirror(self, run: Run) -> Mirror:
-        """The bare mirror of the Run's repository."""
-        return self.services.workspace.mirror((await self.forge.origin(run)).key)
+        """The bare mirror of the Run's repository, with the Run's base in it: another machine may have planned."""
+        origin = await self.forge.origin(run)
+        mirror = self.services.workspace.mirror(origin.key)
+        try:
+            await mirror.resolve(run.base)
+        except UserError:
+            await mirror.fetch(origin.url, token=origin.token)
+        return mirror
 
     async def open_session(self, tree: Path, environment: Environment) -> Session:
         """Open a run-stage Session (no network) over `tree` with `environment` mounted."""

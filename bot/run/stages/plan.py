@@ -7,7 +7,7 @@ from pathlib import Path
 
 from bot.core.machine import Move, after
 from bot.core.run import Baseline, Plan, Run
-from bot.run.baseline import BaselineCache
+from bot.run.baseline import baselines
 from bot.run.target import choose
 from bot.run.work import SUITE_SECONDS, Work
 from bot.toolchains.base import Environment, Project
@@ -43,7 +43,7 @@ async def plan(work: Work, run: Run) -> Run:
 async def _baseline(
     work: Work, key: str, base: str, tree: Path, project: Project, environment: Environment
 ) -> Baseline:
-    cache = BaselineCache(work.services.settings.data_dir / "baselines")
+    cache = baselines(work.services.settings)
     if known := cache.get(key, base, environment.key):
         await work.note("plan.baseline", cached=True)
         return known

@@ -4,23 +4,19 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from bot.core.machine import Move, after
 from bot.core.run import Ending, Run
 from bot.run.progress import summary_of
 from bot.run.work import Work
 
 
 async def publish(work: Work, run: Run) -> Run:
-    """Hand the proven (or weakly proven) Patch to the forge."""
-    entries = await work.entries()
-    published = await work.forge.publish(run, summary_of(entries), await work.progress(run))
-    done = replace(
+    """Hand the proven (or weakly proven) Patch to the forge. The last word, and the next state, are conclude's."""
+    await work.mirror(run)
+    published = await work.forge.publish(run, summary_of(await work.entries()), await work.progress(run))
+    return replace(
         run,
         branch=published.branch,
         head=published.head,
         pull_request=published.pull_request,
         ending=Ending.PUBLISHED,
     )
-    # A local repository has no review: its branch is the end of the road.
-    move = Move.PUBLISH if published.pull_request is not None else Move.FINISH
-    return replace(done, state=after(run.state, move))
