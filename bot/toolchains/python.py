@@ -17,10 +17,10 @@ from bot.core.errors import Infrastructure, UserError
 from bot.sandbox.protocol import WORKSPACE, Mount, Sandbox
 from bot.toolchains import python_install, python_tools
 from bot.toolchains.base import Environment, Project
+from bot.toolchains.files import TreeReader
 from bot.toolchains.python_detect import NAME, Plan, plan
-from bot.toolchains.python_files import TreeReader
 from bot.toolchains.python_interpreters import Interpreter, available
-from bot.toolchains.python_store import EnvironmentStore
+from bot.toolchains.store import EnvironmentStore
 
 # One build may take its whole wall time for each of the attempts before somebody who waits gives up.
 _WAIT_SECONDS = 2 * python_install.WALL_SECONDS

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from bot.toolchains.base import Project
-from bot.toolchains.python_files import TreeReader, strings, table
+from bot.toolchains.files import TreeReader, strings, table
 from bot.toolchains.python_interpreters import Interpreter, choose
 from bot.toolchains.python_requirements import Wanted, gather
 

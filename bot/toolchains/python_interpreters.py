@@ -6,9 +6,7 @@ it lies in root's private home. Versions come from file names, so that nothing i
 
 from __future__ import annotations
 
-import os
 import re
-import stat
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -17,6 +15,7 @@ from pathlib import Path
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 from bot.core.errors import UserError
+from bot.toolchains.files import reachable
 
 _NAME = re.compile(r"python(3)\.(\d+)")
 _FOLDERS = (Path("/usr/local/bin"), Path("/usr/bin"))
@@ -47,7 +46,7 @@ def available(folders: Iterable[Path] = _FOLDERS) -> tuple[Interpreter, ...]:
         Interpreter(path, (int(match[1]), int(match[2])), _prefix(path))
         for folder in folders
         for path in sorted(folder.glob("python3.*"))
-        if (match := _NAME.fullmatch(path.name)) and _reachable(path)
+        if (match := _NAME.fullmatch(path.name)) and reachable(path)
     ]
     found += _own()
     series: dict[tuple[int, int], Interpreter] = {}
@@ -84,7 +83,7 @@ def _specifiers(asked: Iterable[str]) -> SpecifierSet:
 def _own() -> list[Interpreter]:
     prefix = Path(sys.base_prefix).resolve()
     path = prefix / "bin" / f"python{sys.version_info[0]}.{sys.version_info[1]}"
-    if prefix == Path("/usr") or not _reachable(path):
+    if prefix == Path("/usr") or not reachable(path):
         return []
     return [Interpreter(path, (sys.version_info[0], sys.version_info[1]), _prefix(path))]
 
@@ -92,13 +91,3 @@ def _own() -> list[Interpreter]:
 def _prefix(path: Path) -> Path | None:
     real = path.resolve()
     return None if real.is_relative_to("/usr") else real.parent.parent
-
-
-def _reachable(path: Path) -> bool:
-    """Whether the sandbox's uid can run `path`: as an ordinary user it is ours, as root it is nobody in particular."""
-    if not path.is_file() or not os.access(path, os.X_OK):
-        return False
-    if os.geteuid() != 0:
-        return True
-    real = path.resolve()
-    return all(folder.stat().st_mode & stat.S_IXOTH for folder in (real, *real.parents))

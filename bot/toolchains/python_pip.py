@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from packaging.requirements import InvalidRequirement, Requirement
 
 from bot.core.errors import UserError
-from bot.toolchains.python_files import TreeReader
+from bot.toolchains.files import TreeReader
 
 MAX_INCLUDES = 50
 _INCLUDE = re.compile(r"(-r|--requirement|-c|--constraint)[\s=]*(\S+)$")

@@ -11,7 +11,7 @@ import re
 from packaging.specifiers import InvalidSpecifier, Specifier, SpecifierSet
 from packaging.version import InvalidVersion, Version
 
-from bot.toolchains.python_files import strings
+from bot.toolchains.files import strings
 
 _OPERATOR = re.compile(r"(\^|~=|~|===|==|!=|<=|>=|<|>|=)?\s*([^\s,<>=!~^|]+)")
 

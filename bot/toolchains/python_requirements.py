@@ -17,7 +17,7 @@ from packaging.utils import canonicalize_name
 
 from bot.core.errors import UserError
 from bot.toolchains import python_pip, python_poetry, python_setup_py
-from bot.toolchains.python_files import MAX_LOCK_BYTES, TreeReader, strings, table
+from bot.toolchains.files import MAX_LOCK_BYTES, TreeReader, strings, table
 
 # What people call the extras and groups that hold their test tools.
 TEST_GROUPS = re.compile(

@@ -12,12 +12,12 @@ from bot.core.errors import Retry, UserError
 from bot.sandbox.bubblewrap import Bubblewrap
 from bot.toolchains import detect, python_pip, python_poetry, toolchains
 from bot.toolchains.base import Project
+from bot.toolchains.files import TreeReader
 from bot.toolchains.python import PythonToolchain
 from bot.toolchains.python_detect import Plan, plan
-from bot.toolchains.python_files import TreeReader
 from bot.toolchains.python_interpreters import Interpreter, available, choose
-from bot.toolchains.python_store import EnvironmentStore
 from bot.toolchains.python_wheel import metadata_wheel
+from bot.toolchains.store import EnvironmentStore
 from tests.checks.lab import Lab
 
 SERIES = tuple(Interpreter(Path(f"/usr/bin/python3.{minor}"), (3, minor)) for minor in (13, 11, 9))

@@ -1,12 +1,14 @@
-"""Reading manifests from a tree that somebody else wrote: capped, without following links, as data only.
+"""Reading a tree that somebody else wrote: capped, without following links, as data only; and which programs serve it.
 
-Called by python_detect and python_requirements; nothing here runs or imports what it reads.
+Called by the toolchains' detecting modules; nothing here runs or imports what it reads.
 """
 
 from __future__ import annotations
 
 import configparser
+import json
 import os
+import stat
 import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -71,6 +73,19 @@ class TreeReader:
         except (tomllib.TOMLDecodeError, RecursionError) as error:
             raise UserError(f"{path} is not valid TOML: {str(error)[:200]}.") from error
 
+    def json(self, path: str) -> dict[str, Any]:
+        """The file as a JSON object, empty when there is none; raises UserError when it is something else."""
+        text = self.text(path)
+        if text is None:
+            return {}
+        try:
+            data = json.loads(text)
+        except (ValueError, RecursionError) as error:
+            raise UserError(f"{path} is not valid JSON: {str(error)[:200]}.") from error
+        if not isinstance(data, dict):
+            raise UserError(f"{path} is not a JSON object.")
+        return data
+
     def ini(self, path: str) -> configparser.RawConfigParser:
         """The file as INI, empty when there is none; raises UserError when it does not parse."""
         parser = configparser.RawConfigParser(strict=False, allow_no_value=True)
@@ -101,3 +116,13 @@ def strings(data: object) -> list[str]:
     if isinstance(data, str):
         return [data]
     return [item for item in data if isinstance(item, str)] if isinstance(data, list) else []
+
+
+def reachable(path: Path) -> bool:
+    """Whether the sandbox's uid can run `path`: as an ordinary user it is ours, as root it is nobody in particular."""
+    if not path.is_file() or not os.access(path, os.X_OK):
+        return False
+    if os.geteuid() != 0:
+        return True
+    real = path.resolve()
+    return all(folder.stat().st_mode & stat.S_IXOTH for folder in (real, *real.parents))

@@ -1,4 +1,4 @@
-"""The cache of installed environments: one folder a key, published whole or not at all. Called by PythonToolchain.
+"""The cache of installed environments: one folder a key, published whole or not at all. Called by the toolchains.
 
 <cache>/env/<key>      published, read-only inside every sandbox
 <cache>/build/<name>   being built, writable for the sandbox's uid; what a crash leaves is cleared by `clear`
