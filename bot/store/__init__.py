@@ -2,6 +2,7 @@
 
 from bot.store.effects import Effect, EffectState
 from bot.store.inbox import MAX_ATTEMPTS, Delivery, InboxCounts, Source
+from bot.store.ledger import Spending
 from bot.store.measures import Histogram
 from bot.store.repositories import Repository
 from bot.store.runs import LeaseLost
@@ -17,5 +18,6 @@ __all__ = [
     "LeaseLost",
     "Repository",
     "Source",
+    "Spending",
     "Store",
 ]

@@ -6,6 +6,7 @@ from bot.store.database import Clock, Database
 from bot.store.effects import Effects
 from bot.store.inbox import Inbox
 from bot.store.journal import Journal
+from bot.store.ledger import Ledger
 from bot.store.measures import Measures
 from bot.store.repositories import Repositories
 from bot.store.runs import Runs
@@ -19,6 +20,7 @@ class Store:
         self.inbox = Inbox(database)
         self.runs = Runs(database)
         self.journal = Journal(database)
+        self.ledger = Ledger(database)
         self.effects = Effects(database)
         self.repositories = Repositories(database)
         self.measures = Measures(database)

@@ -12,6 +12,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from bot.core.budget import Scope
 from bot.core.machine import ACTIVE, State
 from bot.core.patch import Patch
 from bot.core.proof import Proof
@@ -196,3 +197,26 @@ stage_seconds = sa.Table(
     sa.Column("count", sa.BigInteger, nullable=False),
     sa.Column("total", sa.Double, nullable=False),
 )
+
+accounts = sa.Table(
+    "accounts",
+    metadata,
+    sa.Column("scope", Word(Scope), primary_key=True),
+    sa.Column("subject", sa.Text, primary_key=True),
+    sa.Column("period", sa.Text, primary_key=True),
+    sa.Column("nano_usd", sa.BigInteger, nullable=False),
+    sa.Column("tokens", sa.BigInteger, nullable=False),
+    sa.Column("calls", sa.BigInteger, nullable=False),
+)
+
+reservations = sa.Table(
+    "reservations",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("scope", Word(Scope), primary_key=True),
+    sa.Column("subject", sa.Text, nullable=False),
+    sa.Column("period", sa.Text, nullable=False),
+    sa.Column("nano_usd", sa.BigInteger, nullable=False),
+    sa.Column("until", Moment, nullable=False),
+)
+sa.Index("reservations_by_account", reservations.c.scope, reservations.c.subject, reservations.c.period)
