@@ -156,4 +156,4 @@ def test_an_issue_or_failing_tests(fettle: Fettle, repository: Path, tmp_path: P
 )
 def test_exit_codes(ending: Ending, strength: Strength | None, code: int) -> None:
     run = Run("r", 1, 0, "x", Subject(SubjectKind.LOCAL, 0, ""), State.DONE, "", NOW, NOW, ending=ending)
-    assert exit_code(replace(run, proof=strength and Proof(strength, ()))) == code
+    assert exit_code(replace(run, proof=None if strength is None else Proof(strength, ()))) == code
