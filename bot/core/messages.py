@@ -12,8 +12,10 @@ from dataclasses import dataclass
 from bot.core.machine import State
 from bot.core.proof import Proof, Strength
 from bot.core.run import Ending, Run, TargetKind
+from bot.core.untrusted import is_hidden
 
 _JOINT = "\u2060"  # a word joiner: invisible, and it breaks a mention or a reference
+_MOST_LINES = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +38,21 @@ class Progress:
 
 def echo(text: str, limit: int = 200) -> str:
     """One line of untrusted text that can be quoted in Markdown: nothing in it is live, at most `limit` characters."""
-    flat = re.sub(r"[\x00-\x1f\x7f\u200b-\u200f\u202a-\u202e\u2066-\u2069\U000e0000-\U000e007f]+", " ", text).strip()
+    flat = _flat(text)
     cut = flat if len(flat) <= limit else flat[: limit - 1] + "…"
-    escaped = re.sub(r"([\\`*_{}\[\]<>|~])", r"\\\1", cut)
-    escaped = re.sub(r"(?i)\b(https?|javascript|data):", rf"\1{_JOINT}:", escaped)
-    return re.sub(r"([@#])(?=\w)", rf"\1{_JOINT}", escaped)
+    # "&" too: GitHub looks for mentions in the rendered text, where "&#64;ada" is one.
+    return _dead(re.sub(r"([\\`*_{}\[\]<>|~&])", r"\\\1", cut))
+
+
+def _flat(text: str) -> str:
+    return re.sub(r"[\s\x00-\x1f\x7f-\x9f]+", " ", "".join(" " if is_hidden(char) else char for char in text)).strip()
+
+
+def _dead(text: str) -> str:
+    """`text` in which GitHub finds no mention, reference or address."""
+    text = re.sub(r"(?i)\b(https?|ftp|javascript|data|mailto|xmpp):", rf"\1{_JOINT}:", text)
+    text = re.sub(r"(?i)\b(www)(?=\.)|\b(gh)(?=-\d)", rf"\1\2{_JOINT}", text)
+    return re.sub(r"([@#])(?=\w)", rf"\1{_JOINT}", text)
 
 
 def fenced(text: str, language: str = "") -> str:
@@ -76,7 +88,8 @@ def commit_message(run: Run) -> str:
 
 def pull_request_title(run: Run) -> str:
     """The title: what the issue says, shortened."""
-    return re.sub(r"\s+", " ", f"Fix: {_unlinked(run.subject.title)}").strip()[:120]
+    title = _unlinked(run.subject.title).strip() or (f"issue {run.subject.number}" if run.subject.number else "")
+    return re.sub(r"\s+", " ", f"Fix: {title or 'what fails'}")[:120].strip()
 
 
 def pull_request_body(run: Run, summary: str, changed: Sequence[str], progress: Progress) -> str:
@@ -86,8 +99,8 @@ def pull_request_body(run: Run, summary: str, changed: Sequence[str], progress: 
     parts = [
         f"Fixes #{run.subject.number}" if run.subject.number else "",
         "### What was wrong and what changed",
-        "\n".join(echo(line, 400) for line in summary.splitlines() if line.strip()) or "See the diff.",
-        "\n".join(f"- `{path.replace('`', '')}`" for path in changed),
+        _shortened([echo(line, 400) for line in summary.splitlines() if line.strip()]) or "See the diff.",
+        _shortened([f"- `{_path(path)}`" for path in changed]),
         "### Proof",
         proof_table(proof),
         _draft_note(proof),
@@ -98,6 +111,16 @@ def pull_request_body(run: Run, summary: str, changed: Sequence[str], progress: 
         marker(f"run:{run.id}"),
     ]
     return "\n\n".join(part for part in parts if part)
+
+
+def _shortened(lines: Sequence[str]) -> str:
+    # GitHub cuts long texts at their end, where the marker stands by which they are found again.
+    more = [f"- … and {len(lines) - _MOST_LINES} more"] if len(lines) > _MOST_LINES else []
+    return "\n".join([*lines[:_MOST_LINES], *more])
+
+
+def _path(path: str) -> str:
+    return "".join("" if char == "`" or is_hidden(char) else char for char in path)[:200]
 
 
 def proof_table(proof: Proof) -> str:
@@ -122,7 +145,7 @@ def sticky(run: Run, progress: Progress) -> str:
     if run.reason:
         lines += ["", echo(run.reason, 1500)]
     if progress.tried:
-        lines += ["", "What was tried:", *(f"- {echo(line, 300)}" for line in progress.tried)]
+        lines += ["", "What was tried:", _shortened([f"- {echo(line, 300)}" for line in progress.tried])]
     if run.state in (State.FAILED, State.EDITING) and run.ending is not None and (advice := what_to_do(run)):
         lines += ["", advice]
     links = [
@@ -185,6 +208,11 @@ def nothing_found() -> str:
     return "No rung of the ladder found a patch."
 
 
+def budget_spent(spent: float, budget: float) -> str:
+    """Why a run ended when the money for the model did."""
+    return f"The model stopped for money before it found a fix: ${spent:.4f} of ${budget:.2f} were spent."
+
+
 def not_proven(proof: Proof) -> str:
     """Why the best patch was not published as a fix."""
     missing = "; ".join(f"{claim.name.value}: {claim.detail}" for claim in proof.missing)
@@ -215,9 +243,11 @@ def _total(stages: Iterable[StageLine]) -> float:
 
 def _unlinked(text: str) -> str:
     # A title is plain text on GitHub, but mentions, references and closing words in it are live in commits.
-    clean = re.sub(r"[\x00-\x1f\x7f\u200b-\u200f\u202a-\u202e\u2066-\u2069\U000e0000-\U000e007f]+", " ", text)
-    clean = re.sub(r"\[(skip ci|ci skip|no ci|skip actions|actions skip)\]", "", clean, flags=re.IGNORECASE)
-    return re.sub(r"([@#])(?=\w)", rf"\1{_JOINT}", clean)
+    clean, before = _flat(text), ""
+    while clean != before:
+        # Again and again: taking one out may close up another.
+        clean, before = re.sub(r"(?i)\[(skip ci|ci skip|no ci|skip actions|actions skip)\]", "", clean), clean
+    return _dead(clean)
 
 
 def _login(name: str) -> bool:

@@ -31,6 +31,12 @@ class Evidence:
     unheard: tuple[str, ...] = ()
 
 
+def files_of_tests(report: TestReport) -> frozenset[str]:
+    """The files whose test functions `report` holds, whatever they are named; doctests stand in sources."""
+    named = (case.id.partition("::") for case in report.cases)
+    return frozenset(path for path, _, test in named if test and "." not in test.partition("[")[0])
+
+
 def prove(target: Target, baseline: Baseline, evidence: Evidence) -> Proof:
     """Weigh `evidence` claim by claim."""
     claims = (
@@ -61,11 +67,14 @@ def _fails_before(target: Target, baseline: Baseline, evidence: Evidence) -> Cla
             if revived:
                 detail = f"{_named(revived)} also passed without the patch: flaky, so nothing is shown"
                 return Claim(ClaimName.FAILS_BEFORE, False, detail)
+            if evidence.without is not None and evidence.without.end not in _FAIR_ENDS:
+                return Claim(ClaimName.FAILS_BEFORE, False, f"without the patch {_incomplete(evidence.without)}")
             again = ", and again with the patch taken away" if evidence.without else ""
             detail = f"{_count(target.tests, 'test')} failed on the base commit{again}"
             return Claim(ClaimName.FAILS_BEFORE, not missing and bool(target.tests), detail)
         case TargetKind.FINDINGS:
-            return Claim(ClaimName.FAILS_BEFORE, True, f"{_count(target.findings, 'finding')} on the base commit")
+            detail = f"{_count(target.findings, 'finding')} on the base commit"
+            return Claim(ClaimName.FAILS_BEFORE, bool(target.findings), detail)
         case TargetKind.DESCRIBED:
             return _described_before(evidence)
 
@@ -102,12 +111,17 @@ def _passes_after(target: Target, evidence: Evidence) -> Claim:
 def _no_new_failures(baseline: Baseline, evidence: Evidence) -> Claim:
     name, before, after = ClaimName.NO_NEW_FAILURES, baseline.tests, evidence.tests
     if after.end not in _FAIR_ENDS:
-        return Claim(name, False, f"the test run did not complete ({after.end.value.replace('_', ' ')})")
+        return Claim(name, False, _incomplete(after))
+    if after.end is not SuiteEnd.COMPLETED and before.end is SuiteEnd.COMPLETED:
+        return Claim(name, False, f"{_incomplete(after)}, and on the base commit it did")
     broken = sorted(before.passing - after.passing)
     if broken:
         return Claim(
             name, False, f"{_named(broken)} passed before and no longer {'does' if len(broken) == 1 else 'do'}"
         )
+    if fresh := sorted(after.failing - before.failing):
+        # What was skipped, expected to fail or not there at all.
+        return Claim(name, False, f"{_named(fresh)} did not fail before")
     if not before.passing:
         return Claim(name, True, "no test passed on the base commit, so none could break")
     return Claim(name, True, f"{_count(before.passing, 'test')} passed before and after")
@@ -127,6 +141,10 @@ def _no_new_findings(baseline: Baseline, evidence: Evidence) -> Claim:
 def _policy(concerns: tuple[Concern, ...]) -> Claim:
     reasons = "; ".join(concern.reason for concern in concerns)
     return Claim(ClaimName.POLICY_KEPT, not concerns, reasons or "paths, size and tests are as they should be")
+
+
+def _incomplete(report: TestReport) -> str:
+    return f"the test run did not complete ({report.end.value.replace('_', ' ')})"
 
 
 def _passing(report: TestReport | None, tests: tuple[str, ...]) -> list[str]:

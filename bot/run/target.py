@@ -12,8 +12,10 @@ from collections.abc import Iterable
 from bot.core.findings import Finding
 from bot.core.run import Baseline, Subject, SubjectKind, Target, TargetKind
 
-_CODE = re.compile(r"`([^`\n]{2,80})`|\b([A-Za-z_][\w.]*)\(|\b(\w+_\w+|\w+\.\w+)\b")
+# Every repetition is bounded: an issue's text must not be able to make the search take minutes.
+_CODE = re.compile(r"`([^`\n]{2,80})`|\b([A-Za-z_][\w.]{0,80})\(|\b(\w{1,80}_\w{1,80}|\w{1,80}\.\w{1,80})\b")
 _WORD = re.compile(r"[a-z][a-z0-9]{3,}")
+_MOST_TEXT = 20_000
 _RULE = re.compile(r"\b[A-Z]{1,4}\d{3,4}\b")
 _LINT_WORDS = re.compile(r"(?i)\b(lint|linter|ruff|flake8|mypy|unused import|type check|type error|static check)s?\b")
 _COMMON = frozenset(
@@ -58,7 +60,7 @@ _COMMON = frozenset(
 
 def choose(subject: Subject, baseline: Baseline) -> Target:
     """The target that `subject` points at: findings when it speaks of lint, failing tests whose names it shares."""
-    text = f"{subject.title}\n{subject.body}"
+    text = f"{subject.title}\n{subject.body}"[:_MOST_TEXT]
     if subject.kind is SubjectKind.LOCAL and not text.strip():
         return _everything(baseline)
     findings = _findings_named(text, baseline.findings)
@@ -89,13 +91,14 @@ def _findings_named(text: str, findings: Iterable[Finding]) -> tuple[Finding, ..
 
 
 def _tests_named(text: str, baseline: Baseline) -> tuple[str, ...]:
-    scores = {case_id: _score(text, case_id) for case_id in sorted(baseline.tests.failing)}
+    code, plain = _code_words(text), _plain_words(text)
+    scores = {case_id: _score(text, case_id, code, plain) for case_id in sorted(baseline.tests.failing)}
     top = max(scores.values(), default=0)
     # A lone shared everyday word is no pointer; a code-like name (3 points) or two words are.
     return tuple(case_id for case_id, score in scores.items() if score >= max(2, 0.6 * top))
 
 
-def _score(text: str, case_id: str) -> int:
+def _score(text: str, case_id: str, code: set[str], plain: set[str]) -> int:
     if case_id in text:
         return 100
     name = case_id.partition("::")[2] or case_id
@@ -103,7 +106,7 @@ def _score(text: str, case_id: str) -> int:
     if re.search(rf"\b{re.escape(function)}\b", text):
         return 50
     parts = {_stem(part) for part in _WORD.findall(name.lower().replace("_", " "))} - _COMMON
-    return 3 * len(parts & _code_words(text)) + len((parts & _plain_words(text)) - _code_words(text))
+    return 3 * len(parts & code) + len((parts & plain) - code)
 
 
 def _code_words(text: str) -> set[str]:

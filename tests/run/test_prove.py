@@ -10,7 +10,7 @@ from bot.core.findings import Finding, SuiteEnd, TestCase, TestOutcome, TestRepo
 from bot.core.policy.diff import Concern, Severity
 from bot.core.proof import ClaimName, Proof, Strength
 from bot.core.run import Baseline, Target, TargetKind
-from bot.run.prove import Evidence, prove
+from bot.run.prove import Evidence, prove, files_of_tests
 
 
 def report(passed: str = "", failed: str = "", end: SuiteEnd = SuiteEnd.COMPLETED) -> TestReport:
@@ -56,6 +56,21 @@ def missing(proof: Proof) -> set[ClaimName]:
             Strength.UNPROVEN,
             {ClaimName.NO_NEW_FAILURES},
         ),
+        (
+            TESTS,
+            replace(GOOD, without=report("", "", end=SuiteEnd.CRASHED)),
+            Strength.UNPROVEN,
+            {ClaimName.FAILS_BEFORE},
+        ),
+        (
+            TESTS,
+            replace(GOOD, tests=report("a b t", end=SuiteEnd.COLLECTION_ERROR)),
+            Strength.UNPROVEN,
+            {ClaimName.NO_NEW_FAILURES},
+        ),
+        (LINT, replace(LINTED, tests=report("a b", "t s")), Strength.UNPROVEN, {ClaimName.NO_NEW_FAILURES}),
+        (LINT, replace(LINTED, tests=report(end=SuiteEnd.NO_TESTS)), Strength.UNPROVEN, {ClaimName.NO_NEW_FAILURES}),
+        (replace(LINT, findings=()), LINTED, Strength.UNPROVEN, {ClaimName.FAILS_BEFORE}),
         (LINT, replace(LINTED, findings=(UNUSED,)), Strength.UNPROVEN, {ClaimName.PASSES_AFTER}),
         (DESCRIBED, replace(SHOWN, new_tests_without=report("n")), Strength.UNPROVEN, {ClaimName.FAILS_BEFORE}),
         (
@@ -76,3 +91,15 @@ def test_evidence_decides(target: Target, evidence: Evidence, strength: Strength
 
 def test_a_target_that_did_not_fail_before_proves_nothing() -> None:
     assert prove(TESTS, Baseline(report("a b t")), GOOD).strength is Strength.UNPROVEN
+
+
+def test_a_suite_that_collects_nothing_any_more_proves_nothing() -> None:
+    nothing_passed = Baseline(report("", "t"), (UNUSED,))
+    emptied = replace(LINTED, tests=report(end=SuiteEnd.NO_TESTS))
+    assert prove(LINT, nothing_passed, emptied).strength is Strength.UNPROVEN
+
+
+def test_what_the_suite_ran_is_a_test_file_whatever_its_name() -> None:
+    ran = report("check_money.py::test_a checks/x.py::Case::test_b src/money.py::src.money.add", "broken.py")
+    assert files_of_tests(ran) == {"check_money.py", "checks/x.py"}
+    assert files_of_tests(report("a.py::test_x[1.5]")) == {"a.py"}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from bot.core.findings import Finding, SuiteEnd, TestCase, TestOutcome, TestReport
@@ -42,3 +44,12 @@ def test_a_local_run_without_words_takes_whatever_fails() -> None:
     green = Baseline(TestReport(SuiteEnd.COMPLETED), (UNUSED,))
     assert choose(nothing, green).findings == (UNUSED,)
     assert choose(nothing, Baseline(TestReport(SuiteEnd.COMPLETED))).kind is TargetKind.DESCRIBED
+
+
+@pytest.mark.parametrize("body", ["a." * 32_000, "_" * 64_000, "`" * 64_000, "a_" * 32_000 + "(", "word " * 12_000])
+def test_an_issue_cannot_make_the_choice_slow(body: str) -> None:
+    """ATTACKS.md 75: it is chosen in the loop that renews the lease."""
+    many = tuple(TestCase(f"tests/test_x.py::test_number_{n}", TestOutcome.FAILED) for n in range(2_000))
+    began = time.process_time()
+    choose(Subject(SubjectKind.ISSUE, 1, "x", body), Baseline(TestReport(SuiteEnd.COMPLETED, many)))
+    assert time.process_time() - began < 3

@@ -6,27 +6,34 @@ import re
 from pathlib import PurePosixPath
 
 _REFUSED = (
-    r"\.github/.*",
+    r"\.github(/.*)?",
     r"(\.github/|docs/)?CODEOWNERS",
     r"(.*/)?\.git(attributes|modules|ignore)?",
-    r"\.gitlab-ci\.ya?ml|\.travis\.ya?ml|Jenkinsfile|azure-pipelines\.ya?ml|bitbucket-pipelines\.ya?ml|appveyor\.ya?ml",
-    r"\.(circleci|buildkite|drone|woodpecker|gitlab|husky|githooks)/.*",
-    r"\.pre-commit-config\.ya?ml",
+    r"(.*/)?\.gitlab-ci\.ya?ml|\.cirrus\.ya?ml|(cloudbuild|buildspec|codemagic)\.ya?ml|\.travis\.ya?ml|(.*/)?Jenkinsfile[^/]*|azure-pipelines\.ya?ml|bitbucket-pipelines\.ya?ml|appveyor\.ya?ml",
+    r"\.(circleci|buildkite|drone|woodpecker|semaphore|gitlab|husky|githooks|devcontainer|vscode)(/.*)?",
+    r"\.(drone|woodpecker)\.ya?ml|(.*/)?action\.ya?ml|(.*/)?\.envrc",
+    r"\.pre-commit-(config|hooks)\.ya?ml",
 )
 _LOCKS = (
-    r"(.*/)?(uv|poetry|pdm|Cargo|Pipfile|composer|Gemfile|yarn|flake|mix)\.lock",
+    r"(.*/)?(uv|poetry|pdm|pixi|Cargo|Pipfile|composer|Gemfile|yarn|flake|mix)\.lock",
+    r"(.*/)?pylock(\.[^/]*)?\.toml|(.*/)?conda-lock\.ya?ml",
     r"(.*/)?(package-lock|npm-shrinkwrap)\.json|(.*/)?pnpm-lock\.ya?ml|(.*/)?go\.sum|(.*/)?bun\.lockb?",
 )
 _MANIFESTS = (
     r"(.*/)?(pyproject\.toml|setup\.(py|cfg)|Pipfile|package\.json|Cargo\.toml|go\.mod|environment\.ya?ml)",
-    r"(.*/)?(requirements|constraints)[^/]*\.(txt|in)|(.*/)?requirements/[^/]*\.(txt|in)",
+    r"(.*/)?(pnpm-workspace\.yaml|go\.work|pixi\.toml|hatch_build\.py|build\.rs|\.python-version|rust-toolchain(\.toml)?)",
+    r"(.*/)?[^/]*(requirements|constraints)[^/]*\.(txt|in)|(.*/)?requirements/[^/]*\.(txt|in)",
 )
 _CONFIG = (
-    r"(.*/)?(conftest\.py|tox\.ini|pytest\.ini|\.?ruff\.toml|\.?mypy\.ini|\.flake8|\.pylintrc|\.coveragerc|noxfile\.py)",
+    r"(.*/)?(conftest\.py|tox\.ini|\.?pytest\.(ini|toml)|(site|user)customize\.py|[^/]*\.pth|\.?ruff\.toml|\.?mypy\.ini|\.flake8|\.pylintrc|\.coveragerc|noxfile\.py)",
     r"(.*/)?(Makefile|GNUmakefile|justfile|Dockerfile[^/]*|compose\.ya?ml|docker-compose[^/]*\.ya?ml)",
     r"(.*/)?(jest|vitest|vite|babel|eslint|webpack|rollup|playwright)\.config\.[cm]?[jt]s|(.*/)?\.?eslintrc[^/]*",
-    r"(.*/)?tsconfig[^/]*\.json|(.*/)?\.npmrc|(.*/)?(pip|uv)\.(conf|toml)",
+    r"(.*/)?tsconfig[^/]*\.json|(.*/)?\.(npmrc|yarnrc(\.yml)?|pnpmfile\.c?js|cargo/config(\.toml)?)|(.*/)?(pip|uv)\.(conf|toml)",
 )
+
+
+_TEST_FOLDERS = frozenset({"test", "tests", "__tests__", "__snapshots__", "spec", "specs", "testing"})
+_TEST_NAME = re.compile(r"(?i)(?:test_.*|.*_tests?|conftest|tests)\.\w+|.*\.(?:test|spec)\.[cm]?[jt]sx?")
 
 
 def _compiled(patterns: tuple[str, ...]) -> re.Pattern[str]:
@@ -59,8 +66,6 @@ def is_tool_config(path: str) -> bool:
 def is_test(path: str) -> bool:
     """Test files and what lies beside them, by the usual names of pytest, jest, go and cargo."""
     pure = PurePosixPath(path)
-    if any(part in ("test", "tests", "__tests__", "spec", "testing") for part in pure.parts[:-1]):
+    if any(part.lower() in _TEST_FOLDERS for part in pure.parts[:-1]):
         return True
-    return (
-        re.fullmatch(r"(?:test_.*|.*_test|conftest|tests)\.\w+|.*\.(?:test|spec)\.[cm]?[jt]sx?", pure.name) is not None
-    )
+    return _TEST_NAME.fullmatch(pure.name) is not None

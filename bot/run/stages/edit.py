@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Iterable
 from dataclasses import replace
 
 from bot.core import messages
+from bot.core.errors import UserError
 from bot.core.machine import Move, after
 from bot.core.patch import Patch
 from bot.core.proof import Proof
 from bot.core.run import Ending, FixerName, JournalEntry, Plan, Run
+from bot.core.untrusted import clip
 from bot.repair.base import Allowance, Fixer, Proposal, Rejected, Task
 from bot.run.forge import BOT
+from bot.run.screen import base_contents, screen_text, untold
+from bot.run.stages.reject import reject_untold
 from bot.run.work import Work
+
+MOST_DIFF = 200_000  # characters; the run page shows no more
 
 
 async def edit(work: Work, run: Run) -> Run:
@@ -21,7 +28,7 @@ async def edit(work: Work, run: Run) -> Run:
     if run.plan is None:
         raise AssertionError("a run is planned before it is edited")
     if run.rung >= len(work.ladder):
-        return _out_of_rungs(work, run, run.plan, rejected_of(await work.entries()))
+        return _out_of_rungs(work, run, run.plan, await work.entries())
     fixer = work.ladder[run.rung]
     entries = await work.entries()
     task = await _task(work, run, run.plan, fixer, entries)
@@ -29,12 +36,13 @@ async def edit(work: Work, run: Run) -> Run:
     await work.note("fixer.started", fixer=fixer.name.value)
     proposal = await fixer.propose(task)
     found = proposal.patch is not None and bool(proposal.patch.changes)
+    tried = [screen_text(_named(fixer.name, line)) for line in proposal.tried]
     await work.note(
         "fixer.finished",
         fixer=fixer.name.value,
         found=found,
-        tried=[_named(fixer.name, line) for line in proposal.tried],
-        summary=proposal.summary,
+        tried=tried,
+        summary=screen_text(proposal.summary),
         seconds=round(time.monotonic() - started, 3),
     )
     run = replace(run, cost_usd=round(await work.services.store.journal.cost(run.id), 6))
@@ -50,11 +58,20 @@ def _named(name: FixerName, line: str) -> str:
 
 async def _proposed(work: Work, run: Run, fixer: Fixer, proposal: Proposal, patch: Patch) -> Run:
     mirror = await work.mirror(run)
-    sha = await mirror.commit(patch, message=proposal.summary or "Candidate", author=BOT, date=run.created_at)
-    await work.note("run.diff", diff=await mirror.diff(patch.base, sha), fixer=fixer.name.value)
-    return replace(
-        run, patch=patch, proof=None, fixer=fixer.name, tries=run.tries + 1, state=after(run.state, Move.EDIT)
-    )
+    base = await base_contents(mirror, patch)
+    run = replace(run, fixer=fixer.name, tries=run.tries + 1)
+    if concerns := await asyncio.to_thread(untold, patch, base):
+        return await reject_untold(work, run, patch, tuple(concerns))
+    message = screen_text(proposal.summary) or "Candidate"
+    try:
+        sha = await mirror.commit(patch, message=message, author=BOT, date=run.created_at)
+        diff = await mirror.diff(patch.base, sha)
+    except UserError as error:
+        # A patch that changes nothing, or that git refuses, is no reason to stop climbing.
+        await work.note("fixer.refused", fixer=fixer.name.value, why=str(error))
+        return replace(run, fixer=None, rung=run.rung + 1, tries=0)
+    await work.note("run.diff", diff=clip(diff, MOST_DIFF), fixer=fixer.name.value)
+    return replace(run, patch=patch, proof=None, state=after(run.state, Move.EDIT))
 
 
 async def _task(work: Work, run: Run, plan: Plan, fixer: Fixer, entries: list[JournalEntry]) -> Task:
@@ -89,13 +106,21 @@ def _rejected(data: dict[str, object]) -> Rejected:
     return Rejected(FixerName(str(data["fixer"])), Patch.from_json(patch), Proof.from_json(proof))
 
 
-def _out_of_rungs(work: Work, run: Run, plan: Plan, rejected: tuple[Rejected, ...]) -> Run:
+def _out_of_rungs(work: Work, run: Run, plan: Plan, entries: list[JournalEntry]) -> Run:
     """End the Run with its best patch, by what was shown of it (never by a fixer's word)."""
-    if rejected:
+    if rejected := rejected_of(entries):
         best = max(rejected, key=lambda r: (len(r.proof.claims) - len(r.proof.missing), -r.patch.size))
         why = messages.not_proven(best.proof)
         return replace(run, patch=best.patch, proof=best.proof, fixer=best.fixer, ending=Ending.NOT_PROVEN, reason=why)
     run = replace(run, patch=None, proof=None, fixer=None)
+    if _stopped_for_money(entries):
+        why = messages.budget_spent(run.cost_usd, work.services.settings.budget_usd)
+        return replace(run, ending=Ending.BUDGET, reason=why)
     if any(fixer.name is FixerName.AGENT for fixer in work.ladder):
         return replace(run, ending=Ending.NOTHING_FOUND, reason=messages.nothing_found())
     return replace(run, ending=Ending.NEEDS_MODEL, reason=messages.needs_model(plan.target.kind))
+
+
+def _stopped_for_money(entries: Iterable[JournalEntry]) -> bool:
+    stops = [entry.data.get("reason") for entry in entries if entry.kind == "agent.stopped"]
+    return bool(stops) and stops[-1] == "money"

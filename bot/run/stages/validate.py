@@ -7,25 +7,23 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from bot.core.errors import UserError
 from bot.core.findings import TestReport
 from bot.core.machine import Move, after
 from bot.core.patch import Patch
 from bot.core.policy import paths
-from bot.core.policy.diff import Concern, Severity, judge, refusals
-from bot.core.proof import Proof, Strength
-from bot.core.run import FixerName, Plan, Run, TargetKind
+from bot.core.policy.diff import Concern, judge, refusals
+from bot.core.proof import Strength
+from bot.core.run import Plan, Run, TargetKind
 from bot.run.forge import BOT
-from bot.run.prove import Evidence, prove
+from bot.run.prove import Evidence, prove, files_of_tests
+from bot.run.screen import base_contents, secrets
+from bot.run.stages.reject import reject, unheard_of
 from bot.run.work import SUITE_SECONDS, Work
 from bot.sandbox.apply import apply
 from bot.sandbox.protocol import Session
 from bot.services.git import Mirror
 from bot.toolchains.base import Environment, Project
 from checks.runner import run_checks, run_tests
-from checks.secrets import scan_patch
-
-AGENT_TRIES = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,54 +43,39 @@ async def validate(work: Work, run: Run) -> Run:
     if run.plan is None or run.patch is None:
         raise AssertionError("a run is planned and edited before it is validated")
     mirror = await work.mirror(run)
-    base = await _base_contents(mirror, run.patch)
-    concerns = (*judge(run.patch, base), *_secrets(run.patch, base))
-    if refusals(list(concerns)):
+    base = await base_contents(mirror, run.patch)
+    concerns = await asyncio.to_thread(_concerns, run.plan, run.patch, base)
+    if refusals(concerns):
         # A patch that is refused anyway is not run: nothing about it could be published.
-        evidence = Evidence(run.plan.baseline.tests, run.plan.baseline.findings, tuple(concerns))
+        evidence = unheard_of(run, tuple(concerns))
     else:
-        evidence = replace(await _gather(work, run.plan, run.patch, mirror, base), concerns=tuple(concerns))
+        evidence = replace(await _gather(work, run.plan, run.patch, mirror), concerns=tuple(concerns))
     proof = prove(run.plan.target, run.plan.baseline, evidence)
     await work.note("proof", **proof.to_json())
-    return await _decide(work, replace(run, proof=proof), proof)
-
-
-async def _decide(work: Work, run: Run, proof: Proof) -> Run:
     if proof.strength is not Strength.UNPROVEN:
-        return replace(run, state=after(run.state, Move.PROVE))
-    if run.patch is None or run.fixer is None:
-        raise AssertionError("a validated run has a patch and its fixer")
-    why = "; ".join(f"{claim.name.value}: {claim.detail}" for claim in proof.missing)
-    await work.note("patch.rejected", fixer=run.fixer.value, why=why, patch=run.patch.to_json(), proof=proof.to_json())
-    again = run.fixer is FixerName.AGENT and run.tries < AGENT_TRIES
-    rung, tries = (run.rung, run.tries) if again else (run.rung + 1, 0)
-    return replace(run, rung=rung, tries=tries, state=after(run.state, Move.REJECT))
+        return replace(run, proof=proof, state=after(run.state, Move.PROVE))
+    rejected = await reject(work, run, run.patch, proof)
+    return replace(rejected, proof=proof, state=after(run.state, Move.REJECT))
 
 
-async def _base_contents(mirror: Mirror, patch: Patch) -> Mapping[str, bytes | None]:
-    async def old(path: str) -> bytes | None:
-        try:
-            return await mirror.show(patch.base, path)
-        except UserError:
-            return None  # the patch adds this file
-
-    return dict(zip(patch.paths, await asyncio.gather(*map(old, patch.paths)), strict=True))
+def _concerns(plan: Plan, patch: Patch, base: Mapping[str, bytes | None]) -> list[Concern]:
+    return [*judge(patch, base, tests=files_of_tests(plan.baseline.tests)), *secrets(patch, base)]
 
 
-def _secrets(patch: Patch, base: Mapping[str, bytes | None]) -> list[Concern]:
-    return [
-        Concern(Severity.REFUSE, finding.path, f"{finding.path}:{finding.line} seems to hold a secret ({finding.rule})")
-        for finding in scan_patch(patch, base.get)
-    ]
-
-
-async def _gather(work: Work, plan: Plan, patch: Patch, mirror: Mirror, base: Mapping[str, bytes | None]) -> Evidence:
+async def _gather(work: Work, plan: Plan, patch: Patch, mirror: Mirror) -> Evidence:
+    """Judge the Patch in the environment that it asks for, and its absence in the one that the base asks for."""
     tree = await mirror.base_tree(plan.base)
     project, environment = await work.prepare(tree)
+    without = project, environment
     if set(patch.paths) & set(project.manifests) or any(paths.is_manifest(path) for path in patch.paths):
         project, environment = await _reinstalled(work, mirror, patch)
+    own = _own_tests(plan, patch)
     async with await work.open_session(tree, environment) as session:
-        return await _evidence(_Bench(session, project, environment), plan, patch, base)
+        evidence = await _with_patch(_Bench(session, project, environment), patch, own)
+    if plan.target.kind is not TargetKind.TESTS and not own:
+        return evidence
+    async with await work.open_session(tree, without[1]) as session:
+        return await _without_patch(_Bench(session, *without), plan, patch, own, evidence)
 
 
 async def _reinstalled(work: Work, mirror: Mirror, patch: Patch) -> tuple[Project, Environment]:
@@ -102,42 +85,38 @@ async def _reinstalled(work: Work, mirror: Mirror, patch: Patch) -> tuple[Projec
     return await work.prepare(tree)
 
 
-async def _evidence(bench: _Bench, plan: Plan, patch: Patch, base: Mapping[str, bytes | None]) -> Evidence:
+def _own_tests(plan: Plan, patch: Patch) -> tuple[str, ...]:
+    """The paths of `patch` that are tests by their names, or because the base's suite ran them."""
+    known = files_of_tests(plan.baseline.tests)
+    return tuple(path for path in patch.paths if paths.is_test(path) or path in known)
+
+
+async def _with_patch(bench: _Bench, patch: Patch, own: tuple[str, ...]) -> Evidence:
     """Run the base's own tests over the changed sources first; only then the patch's tests come in."""
-    test_paths = [path for path in patch.paths if paths.is_test(path)]
-    await apply(bench.session, patch.without(test_paths))
+    await apply(bench.session, patch.without(own))
     tests = await bench.tests()
     new_tests = None
-    runnable = tuple(path for path in test_paths if patch_keeps(patch, path))
-    if test_paths:
+    if own:
         await apply(bench.session, patch)
+        runnable = _runnable(patch, own)
         new_tests = await bench.tests(runnable) if runnable else None
     report = await run_checks(bench.session, bench.project, bench.environment)
-    return Evidence(
-        tests=tests,
-        findings=tuple(report.findings),
-        without=await _without(bench, plan),
-        new_tests=new_tests,
-        new_tests_without=await _tests_alone(bench, patch, test_paths, runnable) if runnable else None,
-        unheard=tuple(f"{name} ({why})" for name, why in report.failed),
+    unheard = tuple(f"{name} ({why})" for name, why in report.failed)
+    return Evidence(tests, tuple(report.findings), new_tests=new_tests, unheard=unheard)
+
+
+async def _without_patch(bench: _Bench, plan: Plan, patch: Patch, own: tuple[str, ...], evidence: Evidence) -> Evidence:
+    if plan.target.kind is TargetKind.TESTS:
+        evidence = replace(evidence, without=await bench.tests(plan.target.tests))
+    if runnable := _runnable(patch, own):
+        await apply(bench.session, patch.without(path for path in patch.paths if path not in own))
+        evidence = replace(evidence, new_tests_without=await bench.tests(runnable))
+    return evidence
+
+
+def _runnable(patch: Patch, own: tuple[str, ...]) -> tuple[str, ...]:
+    """The Python test files that exist after the Patch."""
+    changes = (change for path in own if (change := patch.get(path)) is not None)
+    return tuple(
+        c.path for c in changes if c.content is not None and c.path.endswith(".py") and "conftest" not in c.path
     )
-
-
-def patch_keeps(patch: Patch, path: str) -> bool:
-    """Whether `path` is a Python test file that exists after the Patch."""
-    change = patch.get(path)
-    return change is not None and change.content is not None and path.endswith(".py") and "conftest" not in path
-
-
-async def _without(bench: _Bench, plan: Plan) -> TestReport | None:
-    if plan.target.kind is not TargetKind.TESTS:
-        return None
-    await bench.session.rollback()
-    return await bench.tests(plan.target.tests)
-
-
-async def _tests_alone(bench: _Bench, patch: Patch, test_paths: list[str], runnable: tuple[str, ...]) -> TestReport:
-    await bench.session.rollback()
-    sources = [path for path in patch.paths if path not in test_paths]
-    await apply(bench.session, patch.without(sources))
-    return await bench.tests(runnable)
