@@ -54,7 +54,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
             # typer's own translation, made before this could see it; no command returns it.
             raise KeyboardInterrupt
     except BaseException as error:  # the last frame of the process: nothing may show a traceback
-        code, sentences = _fate(error)
+        code, told = _fate(error)
+        sentences = [" ".join(sentence.split()) for sentence in told]
         for sentence in sentences:
             print(f"fettle: {sentence}", file=sys.stderr)
         if "--json" in given:

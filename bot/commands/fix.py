@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import secrets
 import sys
 import time
@@ -67,6 +68,10 @@ async def run(settings: Settings, wish: Wish, *, as_json: bool) -> int:
 async def fix(settings: Settings, wish: Wish, tell: Tell) -> tuple[Run, dict[str, object]]:
     """Fix a local repository; returns the ended Run and its JSON. Raises UserError on input that is of no use."""
     repository = await inspect(wish.path)
+    if not os.access(repository.git_dir, os.W_OK):
+        raise UserError(
+            f"The repository {wish.path} is not yours to write, and a fix is left as a branch in it: work on a clone."
+        )
     if repository.dirty:
         print(
             f"fettle: Uncommitted changes are not seen: this works on commit {repository.head[:12]}.", file=sys.stderr

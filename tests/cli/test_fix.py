@@ -101,6 +101,12 @@ def test_what_holds_no_commit_is_refused(fettle: Fettle, tmp_path: Path) -> None
     assert fettle("fix", tmp_path / "empty").complains("has no commit yet")
 
 
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_repository_of_somebody_else(fettle: Fettle, repository: Path) -> None:
+    (repository / ".git").chmod(0o555)
+    assert fettle("fix", repository).complains("is not yours to write")
+
+
 @pytest.mark.parametrize(
     ("content", "said"),
     [
