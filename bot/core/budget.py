@@ -95,6 +95,25 @@ class Payer:
 
 
 @dataclass(frozen=True, slots=True)
+class Quote:
+    """What a call costs at worst, in US dollars: `input_usd` for what is sent, `token_usd` a token of its answer."""
+
+    input_usd: float
+    token_usd: float
+
+    def of(self, tokens: int) -> float:
+        """The price with an answer of that many tokens."""
+        return self.input_usd + self.token_usd * tokens
+
+    def room(self, usd: float, most: int) -> int:
+        """The longest answer, of at most `most` tokens, that `usd` pays for; 0 when it does not pay for the input."""
+        left = usd - self.input_usd + 1 / NANO  # a nanodollar more, or rounding would take a token away
+        if left < 0 or self.token_usd * most <= left:
+            return 0 if left < 0 else most
+        return int(left / self.token_usd)
+
+
+@dataclass(frozen=True, slots=True)
 class Request:
     """A wish to spend: `usd` is the call's worst case, `least_usd` what a shorter answer would do with (default: all).
 

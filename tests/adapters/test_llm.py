@@ -1,12 +1,18 @@
 """The real litellm against a scripted server over HTTP: answers, failures, and no key in any text."""
 
+import asyncio
+import json
 import time
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
 
+from bot.core.budget import Quote
+from bot.core.routing import Candidate, Price
 from bot.embedded.model import NAME, Call, Fail, Say, ScriptedModel
-from bot.services.llm import Completion, ModelRefused, Models, ModelUnavailable, ToolCall
+from bot.services.llm import Completion, ModelRefused, Models, ModelStumbled, ModelUnavailable, ToolCall, Usage
 
 KEY = "sk-canary-0123456789abcdef"
 ASK = [{"role": "user", "content": "hello"}]
@@ -157,3 +163,132 @@ async def test_no_key_at_all_is_a_sentence(server: ScriptedModel, monkeypatch: p
 
     with pytest.raises(ModelRefused, match="key is missing"):
         await ask()
+
+
+# -- prices, counts and what failed tries are billed
+
+
+async def test_a_stated_price_is_kept_to(server: ScriptedModel) -> None:
+    server.will(Say("x", tokens_in=1_000_000, tokens_out=500_000))
+    model = Models(NAME, price=Price(0.25, 2.0))
+
+    answer = await ask(model)
+
+    assert answer.price_known
+    assert answer.cost_usd == pytest.approx(1.25)
+    assert await model.price(1_000_000, 500_000) == pytest.approx(1.25)
+    assert await model.quote(1_000_000) == Quote(0.25, pytest.approx(2e-6))  # type: ignore[arg-type] # equal enough
+    assert (await model.candidate()).price == Price(0.25, pytest.approx(2.0))  # type: ignore[arg-type] # equal enough
+
+
+async def test_a_model_without_a_price_has_no_quote(server: ScriptedModel) -> None:
+    assert await Models(NAME).quote(1_000) is None
+    assert await Models(NAME).candidate() == Candidate(NAME, None)
+
+
+async def test_a_quote_covers_what_is_written_to_the_cache() -> None:
+    model = Models("anthropic/claude-sonnet-4-5")
+    quote, plain = await model.quote(1_000), await model.price(1_000, 0)
+
+    assert quote is not None
+    assert plain is not None
+    assert quote.input_usd > plain
+
+
+async def test_tokens_are_counted_once_and_for_any_text() -> None:
+    model = Models(NAME)
+    texts = ["hello", "<|endoftext|>", "a\ud800b", "x" * 300_000, ""]
+    parts = [{"role": "user", "content": text} for text in texts]
+
+    counted = await model.count(parts)
+
+    assert counted == sum([await model.count([part]) for part in parts])
+    assert counted > 300_000 / 4
+    began = time.monotonic()
+    assert await model.count(parts * 50) == 50 * counted
+    assert time.monotonic() - began < 1
+
+
+@asynccontextmanager
+async def raw_server(*answers: tuple[int, object]) -> AsyncIterator[tuple[str, list[dict[str, Any]]]]:
+    """Serve JSON answers of any shape, one a connection; yields the address and the bodies that were asked."""
+    waiting, asked = list(answers), list[dict[str, Any]]()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await reader.readuntil(b"\r\n\r\n")
+        length = next(int(line[15:]) for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:"))
+        asked.append(json.loads(await reader.readexactly(length)))
+        status, body = waiting.pop(0)
+        data = json.dumps(body).encode()
+        start = f"HTTP/1.1 {status} X\r\ncontent-type: application/json\r\nconnection: close\r\n"
+        writer.write(start.encode() + f"content-length: {len(data)}\r\n\r\n".encode() + data)
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    async with server:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", asked
+
+
+USAGE = {"prompt_tokens": 1_000, "completion_tokens": 100, "total_tokens": 1_100}
+EMPTY = {"id": "x", "object": "chat.completion", "created": 1, "model": "m", "choices": []}
+FAILED = {"error": {"message": "boom", "type": "x", "code": None}}
+
+
+@pytest.mark.parametrize("answer", [(200, EMPTY), (500, FAILED)], ids=["without a choice", "error"])
+@pytest.mark.parametrize("tries", [1, 4])
+async def test_a_failed_try_that_was_billed_is_counted_and_asked_once(
+    server: ScriptedModel, answer: tuple[int, dict[str, object]], tries: int
+) -> None:
+    status, body = answer
+    async with raw_server((status, {**body, "usage": USAGE})) as (address, asked):
+        model = Models(NAME, api_base=address, price=Price(1.0, 10.0), tries=tries, pause=0.01)
+        with pytest.raises(ModelUnavailable) as caught:
+            await ask(model)
+
+    assert isinstance(caught.value, ModelStumbled) == (tries > 1)
+    lost = caught.value.lost
+    assert (lost.tokens_in, lost.tokens_out, lost.cost_usd) == (1_000, 100, pytest.approx(0.002))
+    assert len(asked) == 1
+
+
+@pytest.mark.parametrize("usage", [{}, {"usage": None}, {"usage": {"prompt_tokens": "many"}}, {"usage": [3]}], ids=str)
+async def test_a_failed_try_that_was_not_billed_is_asked_again(server: ScriptedModel, usage: dict[str, object]) -> None:
+    async with raw_server(*[(500, {**FAILED, **usage})] * 2) as (address, asked):
+        with pytest.raises(ModelUnavailable) as caught:
+            await ask(Models(NAME, api_base=address, tries=2, pause=0.01))
+
+    assert caught.value.lost == Usage()
+    assert len(asked) == 2
+
+
+async def test_claude_is_told_what_to_cache_and_its_cache_is_billed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ANTHROPIC_API_KEY", KEY)
+    usage = {"input_tokens": 10, "cache_creation_input_tokens": 1_000, "cache_read_input_tokens": 500}
+    answer = {
+        "id": "m",
+        "type": "message",
+        "role": "assistant",
+        "model": "claude-sonnet-4-5",
+        "content": [{"type": "text", "text": "hi"}],
+        "stop_reason": "end_turn",
+        "usage": {**usage, "output_tokens": 5},
+    }
+    call = {"id": "a", "type": "function", "function": {"name": "run", "arguments": "{}"}}
+    messages: list[dict[str, Any]] = [
+        {"role": "system", "content": "Repair."},
+        {"role": "user", "content": "the task"},
+        {"role": "assistant", "content": None, "tool_calls": [call]},
+        {"role": "tool", "tool_call_id": "a", "content": "the result"},
+    ]
+    async with raw_server((200, answer)) as (address, asked):
+        model = Models("anthropic/claude-sonnet-4-5", api_base=address)
+        done = await model.complete(messages, TOOLS, max_tokens=100)
+
+    (body,) = asked
+    marks = [json.dumps(message).count('"cache_control"') for message in body["messages"]]
+    assert marks == [1, 0, 1]
+    assert "the result" in json.dumps(body["messages"][-1])
+    assert done.cost_usd == pytest.approx(10 * 3e-6 + 1_000 * 3.75e-6 + 500 * 0.3e-6 + 5 * 15e-6)
+    assert (done.tokens_in, done.cached_tokens) == (1_510, 500)
+    assert messages[1]["content"] == "the task"

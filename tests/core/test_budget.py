@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.core.budget import NANO, Account, Caps, Line, Payer, Scope, account, grant, nano, nano_up
+from bot.core.budget import NANO, Account, Caps, Line, Payer, Quote, Scope, account, grant, nano, nano_up
 from bot.core.policy.verdict import Refused
 
 NIGHT = datetime(2026, 11, 30, 23, 59, 59, tzinfo=UTC)
@@ -74,3 +74,13 @@ def test_every_scope_has_its_cap() -> None:
     caps = Caps(1.0, 2.0, 3.0)
 
     assert [caps.of(scope) for scope in Scope] == [1.0, 2.0, 3.0]
+
+
+@given(st.floats(0, 1), st.floats(0, 1e-3), st.integers(0, 10_000), st.floats(0, 10))
+def test_an_answer_has_the_room_that_is_paid_for(input_usd: float, token_usd: float, most: int, usd: float) -> None:
+    quote = Quote(input_usd, token_usd)
+    room = quote.room(usd, most)
+
+    assert 0 <= room <= most
+    assert room == 0 or quote.of(room) <= usd + 1e-8
+    assert quote.room(quote.of(most), most) in (most, most - 1)
