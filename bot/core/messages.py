@@ -50,7 +50,7 @@ def _flat(text: str) -> str:
 
 def _dead(text: str) -> str:
     """`text` in which GitHub finds no mention, reference or address."""
-    text = re.sub(r"(?i)\b(https?|ftp|javascript|data|mailto|xmpp):", rf"\1{_JOINT}:", text)
+    text = re.sub(r"(?i)(https?|ftp|javascript|data|mailto|xmpp):", rf"\1{_JOINT}:", text)
     text = re.sub(r"(?i)\b(www)(?=\.)|\b(gh)(?=-\d)", rf"\1\2{_JOINT}", text)
     return re.sub(r"([@#])(?=\w)", rf"\1{_JOINT}", text)
 

@@ -10,7 +10,7 @@ from bot.core.findings import Finding, SuiteEnd, TestCase, TestOutcome, TestRepo
 from bot.core.policy.diff import Concern, Severity
 from bot.core.proof import ClaimName, Proof, Strength
 from bot.core.run import Baseline, Target, TargetKind
-from bot.run.prove import Evidence, prove, files_of_tests
+from bot.run.prove import Evidence, files_of_tests, prove
 
 
 def report(passed: str = "", failed: str = "", end: SuiteEnd = SuiteEnd.COMPLETED) -> TestReport:

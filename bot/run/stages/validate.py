@@ -15,7 +15,7 @@ from bot.core.policy.diff import Concern, judge, refusals
 from bot.core.proof import Strength
 from bot.core.run import Plan, Run, TargetKind
 from bot.run.forge import BOT
-from bot.run.prove import Evidence, prove, files_of_tests
+from bot.run.prove import Evidence, files_of_tests, prove
 from bot.run.screen import base_contents, secrets
 from bot.run.stages.reject import reject, unheard_of
 from bot.run.work import SUITE_SECONDS, Work
