@@ -91,3 +91,21 @@ async def test_a_closed_pull_request_takes_the_run_back(gh: GitHub, bot: Bot) ->
     assert (run.state, run.reason) == (State.CANCELLED, "@ada closed the pull request.")
 
     await assert_nothing_new(gh, bot, repo)
+
+
+async def test_a_missing_dependency_is_judged_without_it_in_the_old_environment(gh: GitHub, bot: Bot) -> None:
+    """In the environment that the patch asks for, the test would pass without the patch too."""
+    files = {
+        "requirements.txt": "",
+        "old.py": "import six\n\n\ndef word():\n    return six.ensure_str(b'a')\n",
+        "test_old.py": "def test_word():\n    import old\n\n    assert old.word() == 'a'\n",
+    }
+    repo = await repository(gh, files)
+    repo.open_issue("test_word fails: No module named 'six'", author="ada", labels=["autofix"])
+
+    await bot.settle()
+
+    (pull,) = repo.pulls()
+    assert repo.pull(pull.number).draft
+    assert "six" in await repo.read("requirements.txt", repo.pull(pull.number).head_ref)
+    assert "again with the patch taken away" in (pull.body or "")
