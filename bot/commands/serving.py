@@ -45,7 +45,7 @@ def build_app(settings: Settings, clock: Clock, store: Store, queue: object) -> 
 
 async def serve(settings: Settings, host: str, port: int) -> None:
     """`fettle serve`: webhooks and pages, until a signal. Raises SettingsError, or UserError when the port is taken."""
-    require_github(settings)
+    require_github(settings, app=False)
     with bound(host, port) as where:
         async with open_front(settings) as front:
             app = build_app(front.settings, front.clock, front.store, front.queue)
@@ -56,7 +56,7 @@ async def serve(settings: Settings, host: str, port: int) -> None:
 
 async def work(settings: Settings, concurrency: int) -> None:
     """`fettle work`: an arq worker, until a signal; then running jobs may end. Raises SettingsError, Infrastructure."""
-    require_github(settings)
+    require_github(settings, webhooks=False)
     async with open_services(settings) as services, working(services, concurrency) as worker:
         _log.info("work.ready", owner=services.owner, concurrency=concurrency)
         await until(wait_for_signal(), worker)

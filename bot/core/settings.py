@@ -168,11 +168,14 @@ def _sentence(problem: Any) -> str:
     return f"{name}: {text}." if name else f"{text}."
 
 
-def require_github(settings: Settings) -> None:
-    """Raise SettingsError, with every missing one named, unless the App's credentials are there and readable."""
-    problems = [] if settings.github_app_id else [_MISSING["id"]]
-    problems += [] if settings.webhook_secrets else [_MISSING["secret"]]
-    problems += _problems_of(settings.private_key)
+def require_github(settings: Settings, *, app: bool = True, webhooks: bool = True) -> None:
+    """Raise SettingsError, every missing one named, unless what a process needs is there and readable.
+
+    `app` is the App's id and key, which only workers hold; `webhooks` is the secret, which only the front needs.
+    """
+    problems = [_MISSING["id"]] if app and not settings.github_app_id else []
+    problems += [_MISSING["secret"]] if webhooks and not settings.webhook_secrets else []
+    problems += _problems_of(settings.private_key) if app else []
     if problems:
         raise SettingsError(problems)
 
