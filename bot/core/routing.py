@@ -84,6 +84,9 @@ class Policy:
         )
 
 
+NO_LIMITS = Policy()
+"""Any model of the operator's list, within the Run's own allowance."""
+
 POLICIES: Mapping[Mode, Policy] = MappingProxyType(
     {
         Mode.NORMAL: Policy(per_1k_usd=0.01, steps=10, cost_usd=1.0),

@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from bot.core.budget import Caps, Payer, Request, Reserved
 from bot.core.patch import Patch
+from bot.core.policy.verdict import Refused
 from bot.core.proof import Proof
 from bot.core.run import FixerName, Plan, Subject
 from bot.sandbox.protocol import Session
@@ -41,11 +43,37 @@ class Note(Protocol):
         ...
 
 
+class Ledger(Protocol):
+    """What decides whether a model call may be paid: bot.store.ledger."""
+
+    async def reserve(self, request: Request) -> Reserved | Refused:
+        """Hold the money of a call, or refuse with the sentence that gives the figures."""
+        ...
+
+    async def settle(self, reservation: str, cost_usd: float, tokens: int = 0) -> bool:
+        """Book what the call did cost in place of what was held."""
+        ...
+
+    async def release(self, reservation: str) -> None:
+        """Give back what was held for a call that cost nothing."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Purse:
+    """Out of which money a fixer pays: the ledger, whose money it is, and the caps on it."""
+
+    ledger: Ledger
+    payer: Payer
+    caps: Caps
+
+
 @dataclass(frozen=True, slots=True)
 class Task:
     """What a fixer works on. `open_session` opens a run-stage Session over the base tree, environment mounted.
 
     `stop` says why to stop (cancelled, for instance) or returns an empty string; long work asks it now and then.
+    Without a `purse` only the allowance caps what is spent, and Runs do not see each other's spending.
     """
 
     subject: Subject
@@ -58,6 +86,7 @@ class Task:
     allowance: Allowance = field(default_factory=Allowance)
     rejected: tuple[Rejected, ...] = ()
     stop: Callable[[], Awaitable[str]] | None = None
+    purse: Purse | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -165,12 +165,13 @@ class Models:
                 wait = self._wait(litellm, error, attempt)
                 lost = await self._lost(error)
                 final = attempt == self._tries or time.monotonic() + wait >= ends
+                if not final:
+                    await asyncio.sleep(wait)
                 if final or lost != Usage():
                     kind = ModelUnavailable if final else ModelStumbled
                     failure = kind(unavailable(self.model, litellm, error, attempt))
                     failure.lost = lost
                     raise failure from None
-                await asyncio.sleep(wait)
         raise AssertionError("unreachable: the last try returns or raises")
 
     async def _once(

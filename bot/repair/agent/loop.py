@@ -12,17 +12,17 @@ from dataclasses import dataclass
 
 from bot.core.untrusted import sanitise
 from bot.repair.agent import prompts
+from bot.repair.agent.asking import Asker
 from bot.repair.agent.history import History
 from bot.repair.agent.meter import Meter
 from bot.repair.agent.stops import Leave, Stopped, StopReason, Submitted
 from bot.repair.agent.tools import Toolbox
 from bot.repair.base import Task
-from bot.services.llm import Completion, ModelRefused, Models, ModelUnavailable, ToolCall
+from bot.services.llm import Completion, ToolCall
 
 CALLS_AN_ANSWER = 8
 NUDGES = 2
 REPEATS = 3
-_EXPECTED_ANSWER = 500  # tokens, for the price of a call before it is made
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +37,8 @@ class Ended:
 class Loop:
     """One conversation with a model until it submits or must stop."""
 
-    def __init__(self, models: Models, toolbox: Toolbox, task: Task, meter: Meter, history: History) -> None:
-        self._models = models
+    def __init__(self, asker: Asker, toolbox: Toolbox, task: Task, meter: Meter, history: History) -> None:
+        self._asker = asker
         self._toolbox = toolbox
         self._task = task
         self._meter = meter
@@ -59,22 +59,9 @@ class Loop:
 
     async def _query(self) -> Completion:
         """The model's next answer, within what is left of the allowance."""
-        await self._ask_to_stop()
-        messages = self._history.messages
-        expected = self._meter.expect([*messages, *self._schemas])
-        try:
-            room = self._meter.reserve(expected, await self._models.price(expected, _EXPECTED_ANSWER))
-            began = time.monotonic()
-            completion = await self._models.complete(
-                messages, self._schemas, max_tokens=room, seconds=self._meter.seconds_left
-            )
-        except ModelUnavailable as error:
-            raise Stopped(StopReason.MODEL_UNAVAILABLE, str(error)) from error
-        except ModelRefused as error:
-            raise Stopped(StopReason.MODEL_REFUSED, str(error)) from error
-        self._meter.settle(completion, expected)
-        await self._note_answer(completion, time.monotonic() - began)
-        return completion
+        if self._task.stop is not None and (why := await self._task.stop()):
+            raise Stopped(StopReason.CANCELLED, why)
+        return await self._asker.ask(self._history.messages, self._schemas)
 
     async def _execute(self, completion: Completion) -> None:
         """Do what the answer asks for and put the results into the history."""
@@ -128,25 +115,6 @@ class Loop:
         if self._silences > NUDGES:
             raise Stopped(StopReason.SILENT, f"{self._silences} answers in a row had no tool call")
         self._history.said(prompts.CUT_SHORT if completion.finish == "length" else prompts.NUDGE)
-
-    async def _ask_to_stop(self) -> None:
-        if self._task.stop is not None and (why := await self._task.stop()):
-            raise Stopped(StopReason.CANCELLED, why)
-
-    async def _note_answer(self, completion: Completion, seconds: float) -> None:
-        await self._task.note(
-            "agent.step",
-            cost_usd=completion.cost_usd,
-            tokens=completion.tokens_in + completion.tokens_out,
-            step=self._meter.steps,
-            tool=", ".join(call.name[:60] for call in completion.tool_calls[:CALLS_AN_ANSWER]),
-            seconds=round(seconds, 3),
-            tokens_in=completion.tokens_in,
-            tokens_out=completion.tokens_out,
-            cached_tokens=completion.cached_tokens,
-            price_known=completion.price_known,
-            finish=completion.finish,
-        )
 
 
 def _about(call: ToolCall) -> str:

@@ -1,19 +1,21 @@
-"""What the agent has spent and may still spend. Asked before every model call, told after it. Used by loop.py."""
+"""What the agent has spent and may still spend. Asked before every model call, told after it. Used by asking.py."""
 
 from __future__ import annotations
 
-import json
 import time
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable
 
 from bot.repair.agent.stops import LimitsExceeded, StopReason
 from bot.repair.base import Allowance
-from bot.services.llm import Completion
+from bot.services.llm import Completion, Usage
 
 ANSWER_TOKENS = 8_192
-_LEAST_ANSWER = 256
-_CHARS_A_TOKEN = 3.5  # code; only an estimate before the provider's own count
+"""The longest answer that is asked for."""
+
+LEAST_ANSWER = 256
+"""No call is made when limits leave less than this for its answer."""
+
+_MARGIN = 1.1  # what tokenizers differ by, before a provider's own count and after it
 
 
 class Meter:
@@ -38,6 +40,11 @@ class Meter:
         """Model calls left."""
         return self.allowance.steps - self.steps
 
+    @property
+    def money_left(self) -> float:
+        """US dollars left, never negative."""
+        return max(0.0, self.allowance.cost_usd - self.cost_usd)
+
     def reserve(self, tokens_in: int, price: float | None) -> int:
         """Say how many tokens the next answer may have; raises LimitsExceeded when a cap leaves no room for a call.
 
@@ -55,29 +62,34 @@ class Meter:
             spent = f"${self.cost_usd:.4f} spent, the next call costs about ${price or 0:.4f}"
             raise LimitsExceeded(StopReason.MONEY, f"{spent}, the cap is ${cap.cost_usd:.2f}")
         room = cap.tokens - self.tokens - tokens_in
-        if room < _LEAST_ANSWER:
-            spent = f"{self.tokens:,} spent, the next call needs about {tokens_in + _LEAST_ANSWER:,}"
+        if room < LEAST_ANSWER:
+            spent = f"{self.tokens:,} spent, the next call needs about {tokens_in + LEAST_ANSWER:,}"
             raise LimitsExceeded(StopReason.TOKENS, f"{spent}, the cap is {cap.tokens:,}")
         return min(ANSWER_TOKENS, room)
 
-    def expect(self, messages: Sequence[Mapping[str, Any]]) -> int:
-        """About how many tokens those messages are, by the provider's count of the last call's."""
-        return int(estimate(messages) * self._ratio)
+    def expect(self, counted: int) -> int:
+        """About how many tokens those counted by our tokenizer are, by the provider's count of the last call's."""
+        return int(counted * self._ratio)
+
+    def most(self, counted: int) -> int:
+        """How many tokens those counted by our tokenizer are at worst."""
+        return int(counted * max(1.0, self._ratio) * _MARGIN)
 
     def settle(self, completion: Completion, expected: int) -> None:
         """Count one answered call, whose messages were `expected` to be that many tokens."""
-        self._ratio = max(0.5, self._ratio * completion.tokens_in / max(1, expected))
+        if completion.tokens_in:
+            self._ratio = max(0.5, self._ratio * completion.tokens_in / max(1, expected))
         self.steps += 1
         self.tokens += completion.tokens_in + completion.tokens_out
         self.cost_usd += completion.cost_usd
+
+    def lose(self, usage: Usage) -> None:
+        """Count one call that gave no answer and was billed all the same."""
+        self.tokens += usage.tokens_in + usage.tokens_out
+        self.cost_usd += usage.cost_usd
 
     @property
     def figures(self) -> str:
         """What was spent, in one line for people."""
         money = f", ${self.cost_usd:.4f}" if self.cost_usd else ""
         return f"{self.steps} {'step' if self.steps == 1 else 'steps'}, {self.tokens:,} tokens{money}"
-
-
-def estimate(messages: Sequence[Mapping[str, Any]]) -> int:
-    """About how many tokens those messages are, by their length."""
-    return int(sum(len(json.dumps(message)) for message in messages) / _CHARS_A_TOKEN)

@@ -14,6 +14,7 @@ class StopReason(StrEnum):
     MONEY = "money"
     TIME = "time"
     UNPRICED = "unpriced"
+    NO_MODEL = "no_model"
     LOOPING = "looping"
     SILENT = "silent"
     CANCELLED = "cancelled"
@@ -33,6 +34,7 @@ _SENTENCES = {
     StopReason.MONEY: "The model used up its money: {detail}.",
     StopReason.TIME: "The model used up its time: {detail}.",
     StopReason.UNPRICED: "{detail}",
+    StopReason.NO_MODEL: "{detail}",
     StopReason.LOOPING: "The model went round in circles: {detail}.",
     StopReason.SILENT: "The model stopped calling tools: {detail}.",
     StopReason.CANCELLED: "The work was stopped: {detail}.",
