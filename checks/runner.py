@@ -7,17 +7,56 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 from bot.core.errors import UserError
-from bot.core.findings import Finding, TestReport
+from bot.core.findings import Finding, SuiteEnd, TestReport
 from bot.sandbox.protocol import MIB, Result, Session
 from bot.toolchains.base import Environment, Project
-from checks import CHECKS, python_tests
+from checks import CHECKS, javascript_tests, python_tests
 from checks.base import Check, CheckFailed, CheckReport, Command
 
 MAX_SOURCES = 2_000
+MAX_REPORT_BYTES = 64 * MIB
+
+
+@dataclass(frozen=True, slots=True)
+class TestRunner:
+    """How the tests of one toolchain are run.
+
+    `command` gets the project, tests (ids or paths), the folder for reports and seconds, and is None when the project
+    names no runner that we know; `inputs` gives the files that the command reads from its folder, by name; `parse` gets
+    the reports in the order of the command's outputs; `litter` names what a run leaves in the workspace besides.
+    """
+
+    __test__ = False
+
+    command: Callable[[Project, Sequence[str], str, float], Command | None]
+    inputs: Callable[[Sequence[str]], Mapping[str, bytes]]
+    parse: Callable[[Project, Sequence[str], Result, Sequence[bytes | None]], TestReport]
+    litter: Callable[[Project], Sequence[str]]
+
+
+TEST_RUNNERS: Mapping[str, TestRunner] = MappingProxyType(
+    {
+        "python": TestRunner(
+            command=lambda project, tests, folder, timeout: python_tests.pytest_command(
+                project, tests, folder=folder, timeout=timeout
+            ),
+            inputs=lambda tests: {"select.txt": python_tests.selection(tests).encode()},
+            parse=lambda _, __, result, reports: python_tests.parse(result, reports[0] or b"", reports[1]),
+            litter=lambda _: (),
+        ),
+        "node": TestRunner(
+            command=javascript_tests.command,
+            inputs=lambda _: {"report": b""},
+            parse=lambda project, tests, result, reports: javascript_tests.parse(project, tests, result, reports[0]),
+            litter=javascript_tests.litter,
+        ),
+    }
+)
 
 
 async def run_checks(
@@ -44,17 +83,27 @@ async def run_tests(
     tests: Sequence[str] = (),
     timeout: float = 900.0,
 ) -> TestReport:
-    """Run `tests` (node ids or paths; empty: the whole suite) for at most `timeout` seconds.
+    """Run `tests` (the runner's own ids, or paths; empty: the whole suite) for at most `timeout` seconds.
 
     Raises Infrastructure when the sandbox failed; everything else that can go wrong is a SuiteEnd.
     """
+    runner = TEST_RUNNERS[project.toolchain]
     folder = f".fettle-{secrets.token_hex(8)}"  # unknown beforehand: no earlier run can have left a report there
-    await session.write(f"{folder}/select.txt", python_tests.selection(tests).encode())
-    command = python_tests.pytest_command(project, tests, folder=folder, timeout=timeout)
-    result, outputs = await run_command(session, environment, command, max_bytes=python_tests.MAX_REPORT_BYTES)
-    await session.run(["rm", "-rf", folder])
-    report, junit_xml = (outputs.get(path) for path in command.outputs)
-    return await asyncio.to_thread(python_tests.parse, result, report or b"", junit_xml)
+    command = runner.command(project, tests, folder, timeout)
+    if command is None:
+        return TestReport(SuiteEnd.NO_TESTS, detail=" ".join(project.notes) or "The project names no test runner.")
+    for name, data in runner.inputs(tests).items():
+        await session.write(f"{folder}/{name}", data)
+    result, outputs = await run_command(session, environment, command, max_bytes=MAX_REPORT_BYTES)
+    await _clean(session, folder, runner.litter(project))
+    reports = [outputs.get(path) for path in command.outputs]
+    return await asyncio.to_thread(runner.parse, project, tests, result, reports)
+
+
+async def _clean(session: Session, folder: str, litter: Sequence[str]) -> None:
+    await session.run(["rm", "-rf", folder, *litter])
+    for above in dict.fromkeys(path.rpartition("/")[0] for path in litter):
+        await session.run(["rmdir", "--ignore-fail-on-non-empty", above])
 
 
 async def run_command(

@@ -19,6 +19,7 @@ class Project:
     interpreter and of our pinned tools: the same key never installs twice. `source_roots` go on the import path, in
     order. `configures` names the tools that the project itself configures (such as `ruff`, `mypy`, `black`, `pytest`;
     and `mypy-files` when mypy is told what to check). `notes` says in a sentence each what could not be understood.
+    `test_command` is how the project itself runs its tests, paths after `--`; empty: the toolchain's own way, if any.
     """
 
     toolchain: str
@@ -29,6 +30,7 @@ class Project:
     test_roots: tuple[str, ...] = ()
     configures: frozenset[str] = frozenset()
     notes: tuple[str, ...] = ()
+    test_command: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
