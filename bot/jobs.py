@@ -3,6 +3,7 @@
 deliver   a stored delivery: event -> handler -> intents -> effects
 advance   one stage of a Run
 sweep     what nobody carries on: undone deliveries, runs without a lease; sees every few seconds
+recover   webhooks that GitHub could not deliver
 prune     old deliveries, unused base trees and old baselines
 """
 
@@ -12,6 +13,7 @@ import asyncio
 import json
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import wraps
 from typing import Any
 
@@ -37,6 +39,7 @@ from bot.core.view import RepoView
 from bot.perform import Performer, advance_soon, run_id_of
 from bot.run.baseline import baselines
 from bot.run.pipeline import Pipeline, ended
+from bot.services.github import NotFound, RepositoryClient
 from bot.services.queue import Queue
 from bot.store import Delivery
 
@@ -44,6 +47,7 @@ log = structlog.get_logger()
 
 DELIVERY_PATIENCE = 20.0  # seconds a delivery may wait before the sweep enqueues it again
 RUN_PATIENCE = 5.0
+OUTAGE = timedelta(days=3)  # as long as GitHub remembers
 KEEP_DELIVERIES = 30 * 86400.0
 KEEP_BASELINES = 14 * 86400.0
 
@@ -85,16 +89,17 @@ async def deliver(office: Office, delivery_id: str) -> None:
     if delivery is None or delivery.done_at is not None:
         return
     await inbox.started(delivery_id)
+    refusal = ""
     try:
         await _handle(office, delivery)
     except (UserError, Malformed) as error:
         # Nobody is waiting at this end, and the same payload would fail again.
-        log.warning("delivery.refused", delivery=delivery_id, why=str(error))
-        await inbox.fail(delivery_id, str(error))
+        refusal = str(error)
+        log.warning("delivery.refused", delivery=delivery_id, why=refusal)
     except Exception as error:
         await inbox.fail(delivery_id, type(error).__name__)
         raise
-    await inbox.finish(delivery_id)
+    await inbox.finish(delivery_id, refusal)
 
 
 @boundary
@@ -130,6 +135,18 @@ async def prune(office: Office) -> None:
     await office.pipeline.services.store.inbox.prune(KEEP_DELIVERIES)
     await office.pipeline.services.workspace.prune()
     await asyncio.to_thread(baselines(office.pipeline.services.settings).prune, KEEP_BASELINES)
+
+
+@boundary
+async def recover(office: Office) -> None:
+    """Ask GitHub to send again what it could not deliver, as after an outage of ours; GitHub itself never does."""
+    services = office.pipeline.services
+    if services.github is None:
+        return
+    for failed in await services.github.failed_deliveries(services.clock() - OUTAGE):
+        if await services.store.inbox.get(failed.guid) is None:
+            log.info("delivery.recovered", delivery=failed.guid)
+            await services.github.redeliver(failed.id)
 
 
 @boundary
@@ -178,12 +195,23 @@ async def _issue_view(
     if isinstance(event, IssueLabelled) and event.sender.login == await services.github.bot_login():
         return RepoView(label)  # our own label asks for nothing, and a refusal would be talking to ourselves
     client = services.github.repository(event.repository)
-    now = await client.issue(event.issue.number)
+    try:
+        now = await client.issue(event.issue.number)
+    except NotFound:
+        return RepoView(label, active=active)  # deleted or moved away: there is nothing to work for
     issue = IssueRef(now.number, now.title, now.body, now.author, now.is_open, now.labels)
+    reviewed = await _in_review(client, await services.store.runs.latest(event.repository.id, key))
     permission = Permission.NONE
     if isinstance(event, IssueLabelled):
         permission = await client.permission(event.sender.login)
-    return RepoView(label, issue=issue, permission=permission, active=active)
+    return RepoView(label, issue=issue, permission=permission, active=active, reviewed=reviewed)
+
+
+async def _in_review(client: RepositoryClient, latest: Run | None) -> Run | None:
+    """`latest`, if its pull request is still open on GitHub: the news that it was closed may come later than this."""
+    if latest is None or latest.state is not State.IN_REVIEW or latest.pull_request is None:
+        return None
+    return latest if (await client.get_pull(latest.pull_request)).is_open else None
 
 
 async def _reviewed(office: Office, event: PullRequestClosed) -> Run | None:

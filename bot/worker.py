@@ -27,6 +27,7 @@ FUNCTIONS = {"deliver": jobs.deliver, "advance": jobs.advance}
 TICKS = (
     Tick(jobs.sweep, second=frozenset(range(0, 60, 10)), at_start=True),
     Tick(jobs.beat, second=frozenset(range(5, 60, 10)), at_start=True),
+    Tick(jobs.recover, minute=frozenset(range(0, 60, 10)), at_start=True),
     Tick(jobs.prune, minute=frozenset({17})),
 )
 

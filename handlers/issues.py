@@ -20,6 +20,8 @@ def labelled(event: IssueLabelled, view: RepoView) -> list[Intent]:
         return []
     if view.active is not None:
         return [Reply(event.repository, issue.number, messages.already_running(view.active))]
+    if view.reviewed is not None:
+        return [Reply(event.repository, issue.number, messages.already_in_review(view.reviewed))]
     match may_start(event.sender, view.permission):
         case Refused(reason):
             return [Reply(event.repository, issue.number, messages.refused(reason), Reaction.REFUSED)]
@@ -40,7 +42,7 @@ def unlabelled(event: IssueUnlabelled, view: RepoView) -> list[Intent]:
 
 
 def closed(event: IssueClosed, view: RepoView) -> list[Intent]:
-    """Cancel the active run when its issue was closed and is still closed."""
+    """Cancel the active run when its issue was closed, deleted or moved away, and still is."""
     if view.active is None or (view.issue is not None and view.issue.is_open):
         return []
     return [CancelRun(view.active.id, f"@{event.sender.login} closed the issue.")]

@@ -70,7 +70,7 @@ class IssueUnlabelled:
 
 @dataclass(frozen=True, slots=True)
 class IssueClosed:
-    """An issue was closed."""
+    """An issue was closed, deleted or moved to another repository."""
 
     repository: RepositoryRef
     issue: IssueRef
@@ -210,6 +210,8 @@ _READERS: Mapping[tuple[str, str], Callable[[Mapping[str, Any]], Event]] = {
     ("issues", "labeled"): _labelled,
     ("issues", "unlabeled"): _unlabelled,
     ("issues", "closed"): _closed,
+    ("issues", "deleted"): _closed,
+    ("issues", "transferred"): _closed,
     ("pull_request", "closed"): _pull_closed,
     ("installation", "created"): _installed,
     ("installation", "deleted"): _uninstalled,

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from bot.core.machine import State
 from bot.core.proof import Proof, Strength
-from bot.core.run import Ending, Run, TargetKind
+from bot.core.run import Ending, Run, SubjectKind, TargetKind
 from bot.core.untrusted import is_hidden
 
 _JOINT = "\u2060"  # a word joiner: invisible, and it breaks a mention or a reference
@@ -75,6 +75,11 @@ def refused(reason: str) -> str:
 def already_running(run: Run) -> str:
     """The answer to a label put on again while its run works."""
     return f"A run for this issue is already under way (`{run.id}`, {run.state.value.replace('_', ' ')}); it goes on."
+
+
+def already_in_review(run: Run) -> str:
+    """The answer to a label put on again while the pull request waits for its review."""
+    return f"Pull request #{run.pull_request} for this issue is still open: merge it, or close it to start anew."
 
 
 def commit_message(run: Run) -> str:
@@ -172,17 +177,20 @@ def _headline(run: Run) -> str:
 
 def what_to_do(run: Run) -> str:
     """One sentence on what a person can do after a run that opened no pull request."""
+    local = run.subject.kind is SubjectKind.LOCAL
+    again = "run the command again" if local else "put the label on again"
     match run.ending:
         case Ending.NEEDS_MODEL:
-            return "To let a model try, set `FETTLE_MODEL` (and its key) on the worker, then put the label on again."
+            where = "" if local else " on the worker"
+            return f"To let a model try, set `FETTLE_MODEL` (and its key){where}, then {again}."
         case Ending.NOTHING_FOUND:
-            return "Describe the expected behaviour with a failing test, then put the label on again."
+            return f"Describe the expected behaviour with a failing test, then {again}."
         case Ending.NOT_PROVEN:
-            return "The best patch is kept: take it over, or say more in the issue and put the label on again."
+            return f"The best patch is kept: take it over, or say more about the problem and {again}."
         case Ending.BUDGET:
-            return "Raise `FETTLE_BUDGET_USD`, or make the issue smaller, then put the label on again."
+            return f"Raise `FETTLE_BUDGET_USD`, or make the issue smaller, then {again}."
         case Ending.ERROR | Ending.REFUSED:
-            return "Mend what the sentence above names, then put the label on again."
+            return f"Mend what the sentence above names, then {again}."
         case _:
             return ""
 

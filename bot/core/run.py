@@ -66,6 +66,7 @@ class Baseline:
 
     tests: TestReport
     findings: tuple[Finding, ...] = ()
+    unheard: tuple[str, ...] = ()  # names of checks that could not say anything
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +99,7 @@ class Run:
     """One attempt to change one repository for one subject. Times are aware UTC; money is US dollars.
 
     `rung` indexes the ladder of fixers; `patch` and `proof` are the present candidate, or after a failure the best one.
-    `started_as` is the event or command that asked for the Run. `lease_until` in the past means nobody works on it.
+    `lease_until` in the past means nobody works on it.
     """
 
     id: str

@@ -13,7 +13,7 @@ from bot.core.run import Run
 class RepoView:
     """The world as one event needs it. `issue` is fresh from GitHub, since deliveries come late and out of order.
 
-    `active` is the subject's Run that is still working, `reviewed` the one whose pull request the event is about.
+    `active` is the subject's Run that is still working; `reviewed` the one whose pull request is open, or was closed.
     """
 
     trigger_label: str

@@ -18,8 +18,8 @@ class Evidence:
     """What the validate stage saw with the Patch applied to a clean base tree.
 
     `tests` ran from the base's own test files; `without` is the target run again with the patch taken away; `new_tests`
-    and `new_tests_without` are the tests that the patch brings, with and without the rest of it. `unheard` names checks
-    that could not say anything.
+    and `new_tests_without` are the tests that the patch brings, with and without the rest of it. `unheard` holds
+    (name, why) of checks that could not say anything.
     """
 
     tests: TestReport
@@ -28,7 +28,7 @@ class Evidence:
     without: TestReport | None = None
     new_tests: TestReport | None = None
     new_tests_without: TestReport | None = None
-    unheard: tuple[str, ...] = ()
+    unheard: tuple[tuple[str, str], ...] = ()
 
 
 def files_of_tests(report: TestReport) -> frozenset[str]:
@@ -129,13 +129,15 @@ def _no_new_failures(baseline: Baseline, evidence: Evidence) -> Claim:
 
 def _no_new_findings(baseline: Baseline, evidence: Evidence) -> Claim:
     name = ClaimName.NO_NEW_FINDINGS
-    if evidence.unheard:
-        return Claim(name, False, f"these checks could not say anything: {', '.join(evidence.unheard)}")
+    if silenced := [f"{check} ({why})" for check, why in evidence.unheard if check not in baseline.unheard]:
+        return Claim(name, False, f"these checks could not say anything: {', '.join(silenced)}")
     fresh = new_findings(baseline.findings, evidence.findings)
     if fresh:
         shown = "; ".join(f"{f.path}:{f.line} {f.rule} {f.message}" for f in fresh[:3])
         return Claim(name, False, f"{_count(fresh, 'new finding')}: {shown}")
-    return Claim(name, True, f"{len(baseline.findings)} before, {len(evidence.findings)} after, none of them new")
+    # What cannot run on the base commit either cannot be held against the patch, but it is said.
+    mute = f"; {', '.join(baseline.unheard)} could say nothing, before as after" if baseline.unheard else ""
+    return Claim(name, True, f"{len(baseline.findings)} before, {len(evidence.findings)} after, none of them new{mute}")
 
 
 def _policy(concerns: tuple[Concern, ...]) -> Claim:

@@ -90,9 +90,9 @@ class Inbox:
         async with self._database.write() as connection:
             return int((await connection.execute(change)).scalar_one_or_none() or 0)
 
-    async def finish(self, delivery_id: str) -> None:
-        """Stamp the delivery as done; a second stamp changes nothing."""
-        await self._set(delivery_id, done_at=self._database.clock(), error="")
+    async def finish(self, delivery_id: str, refusal: str = "") -> None:
+        """Stamp the delivery as done, with the sentence why when it was refused for good."""
+        await self._set(delivery_id, done_at=self._database.clock(), error=refusal)
 
     async def fail(self, delivery_id: str, sentence: str) -> None:
         """Record why an attempt failed; the sweep offers the delivery again until MAX_ATTEMPTS."""

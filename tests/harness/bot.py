@@ -54,6 +54,11 @@ class Bot:
         await jobs.sweep({"office": office})
         await self.settle()
 
+    async def recover(self) -> None:
+        """Ask GitHub for what it could not deliver, as the cron does, and settle."""
+        await jobs.recover({"office": open_office(self.services)})
+        await self.settle()
+
     async def deliver(self) -> None:
         """Handle the webhooks, but let nobody work on the runs yet."""
         await self.github.drain()

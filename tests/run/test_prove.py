@@ -47,7 +47,7 @@ def missing(proof: Proof) -> set[ClaimName]:
         (TESTS, replace(GOOD, tests=report("a t")), Strength.UNPROVEN, {ClaimName.NO_NEW_FAILURES}),
         (TESTS, replace(GOOD, without=report("t")), Strength.UNPROVEN, {ClaimName.FAILS_BEFORE}),
         (TESTS, replace(GOOD, findings=(UNUSED, OTHER)), Strength.UNPROVEN, {ClaimName.NO_NEW_FINDINGS}),
-        (TESTS, replace(GOOD, unheard=("mypy (crashed)",)), Strength.UNPROVEN, {ClaimName.NO_NEW_FINDINGS}),
+        (TESTS, replace(GOOD, unheard=(("mypy", "crashed"),)), Strength.UNPROVEN, {ClaimName.NO_NEW_FINDINGS}),
         (TESTS, replace(GOOD, concerns=(DRAFT,)), Strength.WEAK, {ClaimName.POLICY_KEPT}),
         (TESTS, replace(GOOD, concerns=(REFUSE,)), Strength.UNPROVEN, {ClaimName.POLICY_KEPT}),
         (
@@ -103,3 +103,10 @@ def test_what_the_suite_ran_is_a_test_file_whatever_its_name() -> None:
     ran = report("check_money.py::test_a checks/x.py::Case::test_b src/money.py::src.money.add", "broken.py")
     assert files_of_tests(ran) == {"check_money.py", "checks/x.py"}
     assert files_of_tests(report("a.py::test_x[1.5]")) == {"a.py"}
+
+
+def test_a_check_that_was_mute_before_is_not_held_against_the_patch() -> None:
+    mute = replace(BASE, unheard=("mypy",))
+    proof = prove(TESTS, mute, replace(GOOD, unheard=(("mypy", "crashed"),)))
+    assert proof.strength is Strength.PROVEN
+    assert "mypy could say nothing, before as after" in proof.claims[3].detail

@@ -56,6 +56,28 @@ async def test_a_second_label_while_running_is_answered_and_starts_nothing(gh: G
     await assert_nothing_new(gh, bot, repo)
 
 
+async def test_a_label_put_on_again_while_in_review_opens_no_second_pull_request(gh: GitHub, bot: Bot) -> None:
+    repo = await repository(gh, BOUND)
+    issue = repo.open_issue(TITLE, author="ada", labels=["autofix"])
+    await bot.settle()
+
+    repo.remove_label(issue.number, "autofix", by="ada")
+    repo.add_label(issue.number, "autofix", by="ada")
+    await bot.settle()
+
+    (pull,) = repo.pulls()
+    assert sum(f"#{pull.number} for this issue is still open" in c.body for c in repo.comments(issue.number)) == 1
+
+    await assert_nothing_new(gh, bot, repo)
+
+    repo.close(pull.number, by="ada")
+    repo.remove_label(issue.number, "autofix", by="ada")
+    repo.add_label(issue.number, "autofix", by="ada")
+    await bot.settle()
+    assert len(repo.pulls("open")) == 1
+    assert len(repo.pulls()) == 2
+
+
 async def test_taking_the_label_off_cancels(gh: GitHub, bot: Bot) -> None:
     repo = await repository(gh, BOUND)
     issue = repo.open_issue(TITLE, author="ada", labels=["autofix"])

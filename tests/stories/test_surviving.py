@@ -59,6 +59,23 @@ async def test_losing_the_queue_loses_nothing(gh: GitHub, bot: Bot) -> None:
     await assert_exactly_one_of_each(gh, bot, repo)
 
 
+async def test_webhooks_of_an_outage_are_asked_for_again(gh: GitHub, bot: Bot) -> None:
+    repo = await repository(gh, LINT)
+    (app,) = gh.hub.state.apps.values()
+    address, app.webhook_url = app.webhook_url, "http://127.0.0.1:9/nobody-listens"
+    repo.open_issue(LINT_TITLE, author="ada", labels=["autofix"])
+    await bot.settle()
+    assert await bot.runs() == []
+
+    app.webhook_url = address
+    await bot.recover()
+
+    await assert_exactly_one_of_each(gh, bot, repo)
+    before = len(gh.deliveries)
+    await bot.recover()
+    assert len(gh.deliveries) == before
+
+
 WRITES = {
     "reaction": ("POST", r"/issues/1/reactions$"),
     "comment": ("POST", r"/issues/1/comments$"),

@@ -57,7 +57,7 @@ async def _baseline(
         detail=tests.detail[-2000:],
         unheard=[name for name, _ in report.failed],
     )
-    baseline = Baseline(tests, tuple(report.findings))
+    baseline = Baseline(tests, tuple(report.findings), unheard=tuple(name for name, _ in report.failed))
     if not report.failed:
         cache.put(key, base, environment.key, baseline)
     return baseline

@@ -101,8 +101,7 @@ async def _with_patch(bench: _Bench, patch: Patch, own: tuple[str, ...]) -> Evid
         runnable = _runnable(patch, own)
         new_tests = await bench.tests(runnable) if runnable else None
     report = await run_checks(bench.session, bench.project, bench.environment)
-    unheard = tuple(f"{name} ({why})" for name, why in report.failed)
-    return Evidence(tests, tuple(report.findings), new_tests=new_tests, unheard=unheard)
+    return Evidence(tests, tuple(report.findings), new_tests=new_tests, unheard=tuple(report.failed))
 
 
 async def _without_patch(bench: _Bench, plan: Plan, patch: Patch, own: tuple[str, ...], evidence: Evidence) -> Evidence:
