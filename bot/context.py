@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bot.core import routing
 from bot.core.errors import UserError
 from bot.core.settings import Settings
 from bot.sandbox.protocol import Sandbox
@@ -44,7 +45,7 @@ class Services:
     sandbox: Sandbox
     queue: Queue | None = None
     github: GitHubApp | None = None
-    models: Models | None = None
+    models: tuple[Models, ...] = ()
     redis_url: str = ""
 
 
@@ -155,9 +156,9 @@ async def _github(stack: AsyncExitStack, settings: Settings, timeout: float) -> 
     )
 
 
-def _models(settings: Settings) -> Models | None:
+def _models(settings: Settings) -> tuple[Models, ...]:
     if not settings.model:
-        return None
+        return ()
     from bot.services.llm import Models
 
-    return Models(settings.model)
+    return tuple(Models(candidate.name, price=candidate.price) for candidate in routing.parse(settings.model))

@@ -49,6 +49,7 @@ DELIVERY_PATIENCE = 20.0  # seconds a delivery may wait before the sweep enqueue
 RUN_PATIENCE = 5.0
 OUTAGE = timedelta(days=3)  # as long as GitHub remembers
 KEEP_DELIVERIES = 30 * 86400.0
+KEEP_RESERVATIONS = 86400.0
 KEEP_BASELINES = 14 * 86400.0
 
 
@@ -133,6 +134,7 @@ async def sweep(office: Office) -> None:
 async def prune(office: Office) -> None:
     """Forget old deliveries, and base trees and baselines that no Run asked for lately."""
     await office.pipeline.services.store.inbox.prune(KEEP_DELIVERIES)
+    await office.pipeline.services.store.ledger.prune(KEEP_RESERVATIONS)
     await office.pipeline.services.workspace.prune()
     await asyncio.to_thread(baselines(office.pipeline.services.settings).prune, KEEP_BASELINES)
 

@@ -35,10 +35,10 @@ TICKS = (
 def ladder(services: Services) -> Sequence[Fixer]:
     """The rungs of this process, cheapest first; without a model there is no agent."""
     rungs: list[Fixer] = [MechanicalFixer(), SearchFixer()]
-    if services.models is not None:
+    if services.models:
         from bot.repair.agent.fixer import AgentFixer
 
-        rungs.append(AgentFixer(services.models))
+        rungs.append(AgentFixer(services.models, services.settings.policy))
     return rungs
 
 

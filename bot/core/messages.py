@@ -216,9 +216,9 @@ def nothing_found() -> str:
     return "No rung of the ladder found a patch."
 
 
-def budget_spent(spent: float, budget: float) -> str:
-    """Why a run ended when the money for the model did."""
-    return f"The model stopped for money before it found a fix: ${spent:.4f} of ${budget:.2f} were spent."
+def budget_spent(spent: float, why: str) -> str:
+    """Why a run ended when the money for the model did; `why` has the figures of the cap that was reached."""
+    return f"The model stopped for money before it found a fix (this run cost ${spent:.4f}): {why}"
 
 
 def not_proven(proof: Proof) -> str:

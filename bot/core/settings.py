@@ -11,7 +11,8 @@ from urllib.parse import urlsplit
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from bot.core.errors import SettingsError
+from bot.core import routing
+from bot.core.errors import SettingsError, UserError
 
 GITHUB_API, GITHUB_SERVER = "https://api.github.com", "https://github.com"
 
@@ -59,7 +60,16 @@ class Settings(BaseSettings):
         default_factory=default_data_dir, alias="FETTLE_DATA_DIR", description="Mirrors, trees, environments, SQLite."
     )
     model: str | None = Field(
-        None, alias="FETTLE_MODEL", description="A litellm model name; unset: no model is ever called."
+        None,
+        alias="FETTLE_MODEL",
+        description="A litellm model name, or several, comma-separated, best liked first; `NAME=IN/OUT` states a price "
+        "in US dollars for a million tokens in and out. Unset: no model is ever called.",
+    )
+    model_mode: routing.Mode | None = Field(
+        None,
+        alias="FETTLE_MODEL_MODE",
+        description="`normal`, `deep`, `code` or `ops`: caps on an attempt's steps, money and model price; unset: "
+        "the budget alone.",
     )
     sandbox: Literal["bubblewrap"] = Field(
         "bubblewrap", alias="FETTLE_SANDBOX", description="The sandbox backend; `bubblewrap` is the one there is."
@@ -67,6 +77,20 @@ class Settings(BaseSettings):
     trigger_label: str = Field("autofix", alias="FETTLE_TRIGGER_LABEL", description="The label that starts a run.")
     budget_usd: float = Field(
         1.0, alias="FETTLE_BUDGET_USD", description="US dollars that one run may spend on models.", ge=0, le=1000
+    )
+    repository_day_usd: float | None = Field(
+        None,
+        alias="FETTLE_BUDGET_REPOSITORY_DAY_USD",
+        description="US dollars that all runs of one repository may spend on models a day (UTC); unset: no cap.",
+        ge=0,
+        le=1_000_000,
+    )
+    installation_month_usd: float | None = Field(
+        None,
+        alias="FETTLE_BUDGET_INSTALLATION_MONTH_USD",
+        description="US dollars that all runs of one installation may spend on models a month (UTC); unset: no cap.",
+        ge=0,
+        le=1_000_000,
     )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         "INFO", alias="LOG_LEVEL", description="DEBUG, INFO, WARNING or ERROR."
@@ -77,6 +101,16 @@ class Settings(BaseSettings):
     @classmethod
     def _upper(cls, value: object) -> object:
         return value.upper() if isinstance(value, str) else value
+
+    @field_validator("model")
+    @classmethod
+    def _models(cls, value: str | None) -> str | None:
+        if value:
+            try:
+                routing.parse(value)
+            except UserError as error:
+                raise ValueError(str(error).removeprefix("FETTLE_MODEL: ").rstrip(".")) from None
+        return value
 
     @field_validator("github_api_url", "github_server_url")
     @classmethod
@@ -114,6 +148,11 @@ class Settings(BaseSettings):
         """Every accepted webhook secret, newest first as written."""
         text = self.github_webhook_secret.get_secret_value() if self.github_webhook_secret else ""
         return tuple(SecretStr(part.strip()) for part in text.split(",") if part.strip())
+
+    @property
+    def policy(self) -> routing.Policy:
+        """The limits of one attempt of the agent rung, by the mode."""
+        return routing.NO_LIMITS if self.model_mode is None else routing.POLICIES[self.model_mode]
 
     @property
     def database(self) -> str:

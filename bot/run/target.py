@@ -102,7 +102,8 @@ def _score(text: str, case_id: str, code: set[str], plain: set[str]) -> int:
     if case_id in text:
         return 100
     name = case_id.partition("::")[2] or case_id
-    function = name.rpartition("::")[2].partition("[")[0]
+    # pytest says `Class::test_name[case]`, JavaScript's runners say `describe > name`.
+    function = name.rpartition("::")[2].rpartition(" > ")[2].partition("[")[0]
     if re.search(rf"\b{re.escape(function)}\b", text):
         return 50
     parts = {_stem(part) for part in _WORD.findall(name.lower().replace("_", " "))} - _COMMON

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from bot.core.errors import SettingsError
+from bot.core.routing import Mode
 from bot.core.settings import Settings, load, require_github
 
 SECRET = "s3cr3t-that-nobody-reads"
@@ -25,9 +26,13 @@ GOOD: list[tuple[str, str, str, Any]] = [
     ("REDIS_URL", "unix:///run/valkey", "redis_url", "unix:///run/valkey"),
     ("FETTLE_DATA_DIR", "/srv/fettle", "data_dir", Path("/srv/fettle")),
     ("FETTLE_MODEL", "ollama/qwen", "model", "ollama/qwen"),
+    ("FETTLE_MODEL", "a/x=1/10, b/y", "model", "a/x=1/10, b/y"),
+    ("FETTLE_MODEL_MODE", "deep", "model_mode", Mode.DEEP),
     ("FETTLE_SANDBOX", "bubblewrap", "sandbox", "bubblewrap"),
     ("FETTLE_TRIGGER_LABEL", "mend", "trigger_label", "mend"),
     ("FETTLE_BUDGET_USD", "0.25", "budget_usd", 0.25),
+    ("FETTLE_BUDGET_REPOSITORY_DAY_USD", "3", "repository_day_usd", 3.0),
+    ("FETTLE_BUDGET_INSTALLATION_MONTH_USD", "0", "installation_month_usd", 0.0),
     ("LOG_LEVEL", "debug", "log_level", "DEBUG"),
     ("LOG_FORMAT", "json", "log_format", "json"),
 ]
@@ -38,8 +43,12 @@ BAD = {
     "GITHUB_SERVER_URL": ["http://github.com", "x"],
     "DATABASE_URL": ["mysql://u:p@db/x", "/var/x.db", "sqlite://"],
     "REDIS_URL": ["http://r:6379", "localhost:6379"],
+    "FETTLE_MODEL": ["a/x=cheap", "a/x=1", ","],
+    "FETTLE_MODEL_MODE": ["fast"],
     "FETTLE_SANDBOX": ["docker", "none"],
     "FETTLE_BUDGET_USD": ["-1", "1001", "much", "nan"],
+    "FETTLE_BUDGET_REPOSITORY_DAY_USD": ["-1", "nan", "inf"],
+    "FETTLE_BUDGET_INSTALLATION_MONTH_USD": ["x", "inf"],
     "LOG_LEVEL": ["LOUD"],
     "LOG_FORMAT": ["xml"],
 }

@@ -28,7 +28,7 @@ _CONFIG = (
     r"(.*/)?(conftest\.py|tox\.ini|\.?pytest\.(ini|toml)|(site|user)customize\.py|[^/]*\.pth|\.?ruff\.toml|\.?mypy\.ini|\.flake8|\.pylintrc|\.coveragerc|noxfile\.py)",
     r"(.*/)?(Makefile|GNUmakefile|justfile|Dockerfile[^/]*|compose\.ya?ml|docker-compose[^/]*\.ya?ml)",
     r"(.*/)?(jest|vitest|vite|babel|eslint|webpack|rollup|playwright)\.config\.[cm]?[jt]s|(.*/)?\.?eslintrc[^/]*",
-    r"(.*/)?tsconfig[^/]*\.json|(.*/)?\.(npmrc|yarnrc(\.yml)?|pnpmfile\.c?js|cargo/config(\.toml)?)|(.*/)?(pip|uv)\.(conf|toml)",
+    r"(.*/)?tsconfig[^/]*\.json|(.*/)?\.(mocharc\.\w+|swcrc|npmrc|yarnrc(\.yml)?|pnpmfile\.c?js|cargo/config(\.toml)?)|(.*/)?(pip|uv)\.(conf|toml)",
 )
 
 
@@ -69,3 +69,11 @@ def is_test(path: str) -> bool:
     if any(part.lower() in _TEST_FOLDERS for part in pure.parts[:-1]):
         return True
     return _TEST_NAME.fullmatch(pure.name) is not None
+
+
+def is_runnable_test(path: str) -> bool:
+    """Test files that pytest or a JavaScript runner takes as an argument: no conftest, no data, no helpers."""
+    name = PurePosixPath(path).name
+    if name.endswith(".py"):
+        return is_test(path) and name != "conftest.py"
+    return is_test(path) and re.search(r"\.[cm]?[jt]sx?$", name) is not None

@@ -53,7 +53,7 @@ def goal(kind: TargetKind) -> str:
 
 def project_facts(project: Project) -> str:
     """What is known about the project, a line each."""
-    test_command = {"python": "python -m pytest -q"}.get(project.toolchain, "")
+    test_command = {"python": "python -m pytest -q"}.get(project.toolchain, " ".join(project.test_command))
     facts = {
         "Toolchain": f"{project.toolchain} {project.version}".strip(),
         "Code in": ", ".join(project.source_roots),

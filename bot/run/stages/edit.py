@@ -8,13 +8,15 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from bot.core import messages
+from bot.core.budget import Caps, Payer
 from bot.core.errors import UserError
 from bot.core.machine import Move, after
 from bot.core.patch import Patch
 from bot.core.proof import Proof
 from bot.core.run import Ending, FixerName, JournalEntry, Plan, Run
+from bot.core.settings import Settings
 from bot.core.untrusted import clip
-from bot.repair.base import Allowance, Fixer, Proposal, Rejected, Task
+from bot.repair.base import Allowance, Fixer, Proposal, Purse, Rejected, Task
 from bot.run.forge import BOT
 from bot.run.screen import base_contents, screen_text, untold
 from bot.run.stages.reject import reject_untold
@@ -87,10 +89,22 @@ async def _task(work: Work, run: Run, plan: Plan, fixer: Fixer, entries: list[Jo
         environment=environment,
         open_session=lambda: work.open_session(tree, environment),
         note=work.note,
-        allowance=Allowance(cost_usd=max(0.0, work.services.settings.budget_usd - spent)),
+        allowance=_allowance(work.services.settings, spent),
         rejected=rejected_of(entries),
         stop=work.stop_reason,
+        purse=_purse(work, run),
     )
+
+
+def _allowance(settings: Settings, spent: float) -> Allowance:
+    allowance = Allowance(cost_usd=max(0.0, settings.budget_usd - spent))
+    return allowance if settings.policy.steps is None else replace(allowance, steps=settings.policy.steps)
+
+
+def _purse(work: Work, run: Run) -> Purse:
+    settings = work.services.settings
+    caps = Caps(settings.budget_usd, settings.repository_day_usd, settings.installation_month_usd)
+    return Purse(work.services.store.ledger, Payer(run.id, run.repository_id, run.installation_id), caps)
 
 
 def rejected_of(entries: Iterable[JournalEntry]) -> tuple[Rejected, ...]:
@@ -113,14 +127,14 @@ def _out_of_rungs(work: Work, run: Run, plan: Plan, entries: list[JournalEntry])
         why = messages.not_proven(best.proof)
         return replace(run, patch=best.patch, proof=best.proof, fixer=best.fixer, ending=Ending.NOT_PROVEN, reason=why)
     run = replace(run, patch=None, proof=None, fixer=None)
-    if _stopped_for_money(entries):
-        why = messages.budget_spent(run.cost_usd, work.services.settings.budget_usd)
-        return replace(run, ending=Ending.BUDGET, reason=why)
+    if short := _short_of_money(entries):
+        return replace(run, ending=Ending.BUDGET, reason=messages.budget_spent(run.cost_usd, short))
     if any(fixer.name is FixerName.AGENT for fixer in work.ladder):
         return replace(run, ending=Ending.NOTHING_FOUND, reason=messages.nothing_found())
     return replace(run, ending=Ending.NEEDS_MODEL, reason=messages.needs_model(plan.target.kind))
 
 
-def _stopped_for_money(entries: Iterable[JournalEntry]) -> bool:
-    stops = [entry.data.get("reason") for entry in entries if entry.kind == "agent.stopped"]
-    return bool(stops) and stops[-1] == "money"
+def _short_of_money(entries: Iterable[JournalEntry]) -> str:
+    """Which cap stopped the last attempt of the agent, in our own words; empty when it was something else."""
+    stops = [entry.data for entry in entries if entry.kind == "agent.stopped"]
+    return str(stops[-1].get("sentence")) if stops and stops[-1].get("reason") == "money" else ""

@@ -23,7 +23,12 @@ async def plan(work: Work, run: Run) -> Run:
     tree = await mirror.base_tree(base)
     project, environment = await work.prepare(tree)
     await work.note(
-        "plan.prepared", base=base, toolchain=project.toolchain, installed=environment.installed, key=environment.key
+        "plan.prepared",
+        base=base,
+        toolchain=project.toolchain,
+        installed=environment.installed,
+        key=environment.key,
+        notes=list(project.notes),
     )
     baseline = await _baseline(work, origin.key, base, tree, project, environment)
     target = choose(run.subject, baseline)

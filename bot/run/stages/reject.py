@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from bot.core import routing
 from bot.core.patch import Patch
 from bot.core.policy.diff import Concern
 from bot.core.proof import Proof
@@ -12,8 +13,6 @@ from bot.run.prove import Evidence, prove
 from bot.run.screen import tellable
 from bot.run.work import Work
 
-AGENT_TRIES = 2
-
 
 async def reject(work: Work, run: Run, patch: Patch, proof: Proof) -> Run:
     """The Run at its next rung, or once more at the agent's; `patch` is written down as it is."""
@@ -21,7 +20,7 @@ async def reject(work: Work, run: Run, patch: Patch, proof: Proof) -> Run:
         raise AssertionError("a rejected patch has its fixer")
     why = "; ".join(f"{claim.name.value}: {claim.detail}" for claim in proof.missing)
     await work.note("patch.rejected", fixer=run.fixer.value, why=why, patch=patch.to_json(), proof=proof.to_json())
-    again = run.fixer is FixerName.AGENT and run.tries < AGENT_TRIES
+    again = run.fixer is FixerName.AGENT and run.tries < routing.attempts(max(1, len(work.services.models)))
     rung, tries = (run.rung, run.tries) if again else (run.rung + 1, 0)
     return replace(run, rung=rung, tries=tries)
 

@@ -114,8 +114,6 @@ async def _without_patch(bench: _Bench, plan: Plan, patch: Patch, own: tuple[str
 
 
 def _runnable(patch: Patch, own: tuple[str, ...]) -> tuple[str, ...]:
-    """The Python test files that exist after the Patch."""
+    """The test files that exist after the Patch and that a runner takes by their path."""
     changes = (change for path in own if (change := patch.get(path)) is not None)
-    return tuple(
-        c.path for c in changes if c.content is not None and c.path.endswith(".py") and "conftest" not in c.path
-    )
+    return tuple(c.path for c in changes if c.content is not None and paths.is_runnable_test(c.path))
