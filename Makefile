@@ -23,7 +23,7 @@ test: setup ## every check, then every test; pytest's summary is the last line
 	@$(BIN)/ruff format --check --quiet .
 	@$(BIN)/mypy --no-error-summary
 	@$(BIN)/lint-imports --no-logo
-	@$(BIN)/pytest -n 2 -q --tb=short
+	@$(BIN)/pytest -n 3 -q --tb=short
 
 bench: setup ## every benchmark, a JSON line a figure; NAME=intake for one
 	@for name in $(or $(NAME),intake label_to_pr sandbox workspace); do $(BIN)/python -m benchmarks $$name --json; done
