@@ -18,21 +18,21 @@ ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
 ARCHITECTURE = (ROOT / "ARCHITECTURE.md").read_text()
 
-# Written in parts, so that this file passes its own test.
+# Written backwards and in parts, so that this file passes its own test.
 REGISTRIES = [
-    ".".join(parts)
+    ".".join(part[::-1] for part in parts)
     for parts in (
-        ("pypi", "org"),
-        ("pythonhosted", "org"),
-        ("npmjs", "org"),
-        ("npmjs", "com"),
-        ("yarnpkg", "com"),
-        ("crates", "io"),
-        ("golang", "org"),
-        ("ghcr", "io"),
-        ("docker", "io"),
-        ("quay", "io"),
-        ("deb", "debian", "org"),
+        ("ipyp", "gro"),
+        ("detsohnohtyp", "gro"),
+        ("sjmpn", "gro"),
+        ("sjmpn", "moc"),
+        ("gkpnray", "moc"),
+        ("setarc", "oi"),
+        ("gnalog", "gro"),
+        ("rchg", "oi"),
+        ("rekcod", "oi"),
+        ("yauq", "oi"),
+        ("bed", "naibed", "gro"),
     )
 ]
 

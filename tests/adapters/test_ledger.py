@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
-import asyncpg  # type: ignore[import-untyped] # it ships no types
 import pytest
 
 from bot.core.budget import Caps, Payer, Request, Reserved, Scope, account
 from bot.core.policy.verdict import Refused
 from bot.store import Spending, Store
-from tests.adapters.postgres import postgres
 
 ME = Payer("run-1", 7, 9)
 
@@ -32,26 +29,6 @@ class Clock:
 @pytest.fixture
 def clock() -> Clock:
     return Clock()
-
-
-@pytest.fixture(scope="module")
-def postgres_folder() -> Iterator[str]:
-    with postgres() as folder:
-        yield folder
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-async def url(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[str]:
-    if request.param == "sqlite":
-        yield f"sqlite:///{tmp_path / 'fettle.db'}"
-        return
-    folder = request.getfixturevalue("postgres_folder")
-    name = f"test_{abs(hash(str(tmp_path)))}"
-    admin = await asyncpg.connect(host=folder, user="postgres", database="postgres")
-    await admin.execute(f"CREATE DATABASE {name}")
-    yield f"postgresql://postgres@/{name}?host={folder}"
-    await admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
-    await admin.close()
 
 
 @pytest.fixture

@@ -5,11 +5,10 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import asyncpg  # type: ignore[import-untyped] # it ships no types
 import pytest
 import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
@@ -27,7 +26,6 @@ from bot.core.run import Baseline, Ending, FixerName, Plan, Run, Subject, Subjec
 from bot.store import MAX_ATTEMPTS, Delivery, EffectState, LeaseLost, Repository, Source, Store, codec, migrations
 from bot.store.database import Database
 from bot.store.tables import metadata
-from tests.adapters.postgres import postgres
 
 NASTY = "newline\n nul\0 surrogate \ud800 mark \ue000 quote ' percent %s {} \u2028"
 
@@ -48,26 +46,6 @@ class Clock:
 @pytest.fixture
 def clock() -> Clock:
     return Clock()
-
-
-@pytest.fixture(scope="session")
-def postgres_folder() -> Iterator[str]:
-    with postgres() as folder:
-        yield folder
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-async def url(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[str]:
-    if request.param == "sqlite":
-        yield f"sqlite:///{tmp_path / 'fettle.db'}"
-        return
-    folder = request.getfixturevalue("postgres_folder")
-    name = f"test_{abs(hash(str(tmp_path)))}"
-    admin = await asyncpg.connect(host=folder, user="postgres", database="postgres")
-    await admin.execute(f"CREATE DATABASE {name}")
-    yield f"postgresql://postgres@/{name}?host={folder}"
-    await admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
-    await admin.close()
 
 
 @pytest.fixture
