@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -48,6 +49,12 @@ def checker(request: pytest.FixtureRequest) -> Iterator[OpenApiChecker | None]:
         return
     yield made
     assert not made.failures, "\n".join(made.failures)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Let the processes that tests start hear Ctrl-C: what a background shell ignores, its children ignore too."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

@@ -54,6 +54,7 @@ class Holder:
         `body` is the seccomp program; `mounts` are (source, writable), shown to bwrap as `m0`, `m1`, ...
         """
         self.disk_bytes, self.inodes = disk_bytes, inodes
+        namespaces.adopt_orphans()
         if os.geteuid() == 0:
             namespaces.unshare(namespaces.CLONE_NEWNS)
             namespaces.mount("", "/", flags=namespaces.MS_REC | namespaces.MS_PRIVATE)
@@ -161,6 +162,7 @@ class Holder:
         """How the command that was started as `pid` ended; the caller saw its pidfd become readable."""
         _, status, usage = os.wait4(pid, 0)
         told = self.status.pop(pid)
+        self.bury()
         started = b'"exit-code"' in os.pread(told, 4096, 0)
         os.close(told)
         return {
@@ -169,6 +171,15 @@ class Holder:
             "cpu": usage.ru_utime + usage.ru_stime,
             "peak": usage.ru_maxrss * 1024,
         }, b""
+
+    def bury(self) -> None:
+        """End what a killed bwrap left: its half-made child waits for it for ever, and has no other parent than us."""
+        with open(f"/proc/self/task/{os.getpid()}/children") as file:  # noqa: PTH123 - see the module docstring
+            orphans = [int(word) for word in file.read().split() if int(word) not in self.status]
+        for orphan in orphans:
+            with contextlib.suppress(ProcessLookupError, ChildProcessError):
+                os.kill(orphan, signal.SIGKILL)
+                os.waitpid(orphan, 0)
 
     # --- the tree
 

@@ -245,4 +245,13 @@ async def _kill(process: Process) -> None:
     if process.returncode is None:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
+        # asyncio (to 3.11.2 at least) calls a process ended only when its pipes are read to their end.
+        await asyncio.gather(_drain(process.stdout), _drain(process.stderr))
         await process.wait()
+
+
+async def _drain(stream: asyncio.StreamReader | None) -> None:
+    # RuntimeError: somebody else is still reading this one, and will get to its end.
+    with contextlib.suppress(RuntimeError):
+        while stream is not None and await stream.read(MIB):
+            pass

@@ -1,6 +1,7 @@
 """One contract over every sandbox backend: what fixers, checks and stages rely on (bot.sandbox.protocol)."""
 
 import asyncio
+import contextlib
 import socket
 import time
 from collections.abc import AsyncIterator, Callable
@@ -134,7 +135,19 @@ async def test_a_cancelled_command_leaves_the_session_usable(session: Session) -
     assert await sh(session, "echo alive; ps -A 2>/dev/null | grep sleep || true") == "alive\n"
 
 
+def half_made() -> set[str]:
+    """Ids of processes `bwrap ... -- true` on this machine that have lost their parent."""
+    found = set()
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            ours = b"bwrap" in (line := path.read_bytes()) and line.endswith(b"--\0true\0")
+            if ours and path.with_name("stat").read_text().rpartition(")")[2].split()[1] == "1":
+                found.add(path.parent.name)
+    return found
+
+
 async def test_cancelling_at_any_moment_never_mixes_up_replies(session: Session) -> None:
+    before = half_made()
     for step in range(20):
         task = asyncio.create_task(session.run(["true"]))
         await asyncio.sleep(step / 1000)
@@ -143,6 +156,7 @@ async def test_cancelling_at_any_moment_never_mixes_up_replies(session: Session)
 
     assert await session.read("README.md") == b"calc\n"
     assert await sh(session, "echo alive") == "alive\n"
+    assert half_made() <= before, "a bwrap that was killed while it started left its child behind"
 
 
 # --- limits
