@@ -227,11 +227,6 @@ def not_proven(proof: Proof) -> str:
     return f"A patch was found, but it is not proven ({missing})."
 
 
-def no_change_needed() -> str:
-    """Why a run ended when there was nothing to repair."""
-    return "Every test passes and no check complains on the default branch, so there is nothing to prove a fix against."
-
-
 def _draft_note(proof: Proof) -> str:
     if proof.strength is Strength.PROVEN:
         return ""

@@ -7,7 +7,7 @@ Inside, the repository is always `/workspace`; a toolchain's environment is moun
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from types import TracebackType
@@ -52,10 +52,6 @@ class Limits:
     output_bytes: int = 64 * MIB
     keep_head_bytes: int = 256 * KIB
     keep_tail_bytes: int = 768 * KIB
-
-    def with_wall(self, seconds: float) -> Limits:
-        """The same limits with another wall time."""
-        return replace(self, wall_seconds=seconds)
 
 
 @dataclass(frozen=True, slots=True)

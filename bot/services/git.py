@@ -230,12 +230,6 @@ class Mirror:
         """Give a local repository a new branch at `sha`; see `git_local.deliver`. Returns the branch's name."""
         return await git_local.deliver(repository, self._git, _commit(sha), branch, prefix=prefix)
 
-    async def tidy(self) -> None:
-        """Pack what many small fetches left behind; no object is removed, since runs hold commits by id alone."""
-        async with self._locked():
-            await self._git.read("repack", "-d", "-q", "--geometric=2", timeout=900)
-            await self._git.read("prune-packed", "-q", timeout=900)
-
     async def _index_lines(self, patch: Patch, folder: Path) -> bytes:
         """The changes as `update-index` wants them, their contents stored as objects without any filter."""
         written = [change for change in patch.changes if change.content is not None]

@@ -142,6 +142,8 @@ async def test_a_tick_runs_by_itself(url: str, queue: Queue) -> None:
     await worker.close()
     await asyncio.gather(running, return_exceptions=True)
 
+    assert ticked.is_set()
+
 
 async def test_beats_show_that_a_worker_is_alive(queue: Queue) -> None:
     assert await queue.worker_alive() is None
