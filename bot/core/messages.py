@@ -189,7 +189,9 @@ def what_to_do(run: Run) -> str:
             return f"The best patch is kept: take it over, or say more about the problem and {again}."
         case Ending.BUDGET:
             return f"Raise `FETTLE_BUDGET_USD`, or make the issue smaller, then {again}."
-        case Ending.ERROR | Ending.REFUSED:
+        case Ending.REFUSED:
+            return f"Policy keeps this patch off every branch: make the change by hand, or ask for less and {again}."
+        case Ending.ERROR:
             return f"Mend what the sentence above names, then {again}."
         case _:
             return ""

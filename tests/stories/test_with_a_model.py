@@ -120,7 +120,8 @@ async def test_what_policy_refuses_reaches_no_branch(
     await bot.settle()
 
     run = await bot.run()
-    assert run.state is State.FAILED
+    assert (run.state, run.ending) == (State.FAILED, Ending.REFUSED)
+    assert "best patch is kept" not in repo.comments(1)[0].body
     assert reason in run.reason
     assert "AKIAZ7VQ3XH5TBN2WRLM" not in repo.comments(1)[0].body
     assert list(await repo.refs()) == ["main"]

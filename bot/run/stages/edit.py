@@ -12,7 +12,7 @@ from bot.core.budget import Caps, Payer
 from bot.core.errors import UserError
 from bot.core.machine import Move, after
 from bot.core.patch import Patch
-from bot.core.proof import Proof
+from bot.core.proof import ClaimName, Proof
 from bot.core.run import Ending, FixerName, JournalEntry, Plan, Run
 from bot.core.settings import Settings
 from bot.core.untrusted import clip
@@ -125,7 +125,9 @@ def _out_of_rungs(work: Work, run: Run, plan: Plan, entries: list[JournalEntry])
     if rejected := rejected_of(entries):
         best = max(rejected, key=lambda r: (len(r.proof.claims) - len(r.proof.missing), -r.patch.size))
         why = messages.not_proven(best.proof)
-        return replace(run, patch=best.patch, proof=best.proof, fixer=best.fixer, ending=Ending.NOT_PROVEN, reason=why)
+        kept = all(claim.held for claim in best.proof.claims if claim.name is ClaimName.POLICY_KEPT)
+        ending = Ending.NOT_PROVEN if kept else Ending.REFUSED
+        return replace(run, patch=best.patch, proof=best.proof, fixer=best.fixer, ending=ending, reason=why)
     run = replace(run, patch=None, proof=None, fixer=None)
     if short := _short_of_money(entries):
         return replace(run, ending=Ending.BUDGET, reason=messages.budget_spent(run.cost_usd, short))
